@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of named tensors: readers for all formats, the writers, verification, and the two calls that most programs
+ * need: mxq_export_save and mxq_export_load.
+ *
+ * A reader is used by one thread at a time; distinct readers are independent.
+ */
+#ifndef MXQ_ARCHIVE_H
+#define MXQ_ARCHIVE_H
+
+#include <mxq/io.h>
+#include <mxq/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* File formats. AUTO looks at the first bytes, the name decides nothing. */
+enum mxq_container {
+  MXQ_CONTAINER_AUTO = 0, MXQ_PT2, MXQ_SAFETENSORS, MXQ_NPY, MXQ_NPZ,
+  MXQ_SAFETENSORS_INDEX /* model.safetensors.index.json and its shards */,
+  MXQ_CONTAINER_COUNT
+};
+/* "pt2", "safetensors", "npy", "npz", "safetensors-index". Static storage. */
+MXQ_API const char *mxq_container_name(enum mxq_container container);
+MXQ_API bool mxq_container_parse(const char *name, enum mxq_container *container);
+
+/* How to open; all zero is the default. Limits: 0 = the default that is named. */
+struct mxq_read_options {
+  enum mxq_container container;
+  bool unverified;         /* do not check CRC and digests of tensor data at first access (mxq_reader_unverified tells) */
+  bool allow_zero_crc;     /* accept CRC 0 on a non-empty zip member (PyTorch can be told to write that), as unverified */
+  uint64_t max_text;       /* bytes of a header or JSON document; 100,000,000 */
+  uint64_t max_tensors;    /* 2^22 */
+};
+
+typedef struct mxq_reader mxq_reader;
+
+/*
+ * Opens a file of any format listed above and reads its metadata; tensor data is not touched. The directory and all text is checked here.
+ * A safetensors index opens its shards beside it (plain base names only).
+ * MXQ_ERR_IO, MXQ_ERR_FORMAT (not a format read here; names PyTorch .pt files and pickles as such), MXQ_ERR_MALFORMED,
+ * MXQ_ERR_UNSUPPORTED, MXQ_ERR_DAMAGED, MXQ_ERR_LIMIT, MXQ_ERR_NOMEM. *reader is NULL on failure.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_reader_open(const char *path, const struct mxq_read_options *options,
+                                                       mxq_reader **reader, struct mxq_error *err);
+/* The same from a source. The reader takes over *source (which is zeroed), also when opening fails. No safetensors index. */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_reader_open_source(struct mxq_source *source, const struct mxq_read_options *options,
+                                                              mxq_reader **reader, struct mxq_error *err);
+MXQ_API void mxq_reader_close(mxq_reader *reader); /* NULL is accepted */
+
+MXQ_API enum mxq_container mxq_reader_container(const mxq_reader *reader);
+MXQ_API const char *mxq_reader_path(const mxq_reader *reader);       /* as opened; "" for sources without a name */
+MXQ_API uint64_t mxq_reader_file_bytes(const mxq_reader *reader);    /* all files together */
+MXQ_API size_t mxq_reader_count(const mxq_reader *reader);           /* tensors */
+/* Tensor i < count, in the file's order. In an archive with a manifest, codes and scales appear as one MX tensor, not as two. */
+MXQ_API const struct mxq_tensor *mxq_reader_tensor(const mxq_reader *reader, size_t i);
+/* Index of the tensor of that name, SIZE_MAX when there is none. O(1). */
+MXQ_API size_t mxq_reader_find(const mxq_reader *reader, const char *name);
+/* True once data was delivered whose checksum was not checked (opted out, CRC 0, or a format without checksums does not count). */
+MXQ_API bool mxq_reader_unverified(const mxq_reader *reader);
+
+/* Metadata texts (safetensors __metadata__, the manifest's copy of it): count, key and value i. NUL-terminated UTF-8. */
+MXQ_API size_t mxq_reader_metadata_count(const mxq_reader *reader);
+MXQ_API void mxq_reader_metadata(const mxq_reader *reader, size_t i, const char **key, const char **value);
+
+/* What an archive says about itself; zero elsewhere. */
+struct mxq_archive_info {
+  bool has_manifest;       /* holds MX tensors of this library, or kept tensors of a converted file */
+  bool weights;            /* a weights archive: its program only returns the state dict */
+  bool has_digests;        /* digest member present and in force */
+  bool resaved;            /* digests of another writing were carried along by a re-save: they say nothing any more */
+  bool has_index;          /* index for small readers present and fresh */
+  uint64_t members;        /* zip members */
+  const char *root;        /* folder of all members */
+  const char *tool;        /* "mxquant 0.1.0", or NULL */
+  const char *torch_version; /* of the program's writer, or NULL */
+};
+MXQ_API void mxq_reader_archive_info(const mxq_reader *reader, struct mxq_archive_info *info);
+
+/*
+ * Reads n bytes at `offset` of a part as it is stored (codes, scales) or, for ordinary tensors, of the values in C order.
+ * offset + n <= the part's size. The first access to a tensor of an archive checks its CRC and digest, all of it
+ * (MXQ_ERR_DAMAGED), unless options.unverified. For non-contiguous tensors offset and n are multiples of the scalar size.
+ * MXQ_ERR_IO, MXQ_ERR_DAMAGED, MXQ_ERR_NOMEM.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_reader_read(mxq_reader *reader, size_t i, enum mxq_part part, uint64_t offset,
+                                                       void *buf, size_t n, struct mxq_error *err);
+/* Size in bytes of a part, as mxq_reader_read counts it. */
+MXQ_API uint64_t mxq_reader_part_bytes(const mxq_reader *reader, size_t i, enum mxq_part part);
+/*
+ * The bytes of a part in place, for mapped and memory sources; NULL in *data when they are not in memory or not contiguous.
+ * Valid until the reader is closed. Checks as mxq_reader_read does.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_reader_in_place(mxq_reader *reader, size_t i, enum mxq_part part, const void **data,
+                                                           struct mxq_error *err);
+
+/*
+ * Decodes an MX tensor, or converts an ordinary f32, bf16, f16 tensor, into dst: elements scalars of dtype f32, bf16 or f16 in the
+ * tensor's own C order. Other dtypes: only with dtype == tensor dtype, as a copy. dst_bytes is the size of dst and must
+ * be what that takes (MXQ_ERR_USAGE otherwise). Errors as mxq_reader_read.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_reader_decode(mxq_reader *reader, size_t i, enum mxq_dtype dtype, void *dst,
+                                                         size_t dst_bytes, unsigned threads, struct mxq_error *err);
+
+/* ---- verification ---------------------------------------------------------------------------------------------- */
+
+/* One finding of mxq_verify; texts live during the call. */
+struct mxq_finding {
+  enum mxq_status code;
+  const char *subject;     /* member or tensor, "" for the file as a whole */
+  uint64_t offset;         /* byte in the file, or MXQ_NO_OFFSET */
+  const char *text;
+};
+struct mxq_verify_result {
+  enum mxq_container container;
+  uint64_t findings;       /* 0 = every byte accounted for */
+  uint64_t bytes;          /* read and checked */
+  uint64_t tensors;
+  bool digests;            /* SHA-256 digests were there and checked; else CRC only, or structure only */
+  bool resaved;            /* digests are stale because PyTorch saved the archive again: CRC only, not damage */
+};
+/*
+ * Reads every byte of a file and checks structure, checksums, digests and that every tensor can be decoded. Calls on_finding (may be NULL) for each
+ * defect, in file order; `path` names the file, options as for opening. Returns MXQ_OK when the check could be carried out, whatever it found;
+ * MXQ_ERR_IO when the file cannot be read, MXQ_ERR_FORMAT when it is no format read here, MXQ_ERR_NOMEM.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_verify(const char *path, const struct mxq_read_options *options,
+                                                  void (*on_finding)(void *user, const struct mxq_finding *finding), void *user,
+                                                  struct mxq_verify_result *result, struct mxq_error *err);
+
+/* One member of a zip file. */
+struct mxq_zip_entry {
+  const char *name;
+  uint16_t method;         /* 0 stored, 8 deflate */
+  uint32_t crc;
+  uint64_t compressed, size, offset; /* bytes in the file, bytes of data, where the bytes begin */
+};
+/*
+ * Checks a zip file strictly, reading every byte of each member (headers, deflate streams, CRC), and calls on_entry (may be NULL) for
+ * each, in directory order. The first defect ends it: MXQ_ERR_MALFORMED, MXQ_ERR_UNSUPPORTED, MXQ_ERR_DAMAGED, MXQ_ERR_LIMIT, ...
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_zip_scan(const struct mxq_source *source, const struct mxq_read_options *options,
+                                                    void (*on_entry)(void *user, const struct mxq_zip_entry *entry), void *user,
+                                                    struct mxq_error *err);
+/* Checks a JSON document: RFC 8259, UTF-8, depth <= 64, no duplicate keys. MXQ_ERR_MALFORMED with the byte, MXQ_ERR_LIMIT, MXQ_ERR_NOMEM. */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_json_check(const char *text, size_t n, struct mxq_error *err);
+
+/* ---- writing --------------------------------------------------------------------------------------------------- */
+
+/* Whether a weights archive's program decodes each tensor or returns nothing (DEFAULT: EACH up to 512 quantized tensors). */
+enum mxq_graph { MXQ_GRAPH_DEFAULT = 0, MXQ_GRAPH_EACH, MXQ_GRAPH_NONE };
+
+/* Options of the archive writer; all zero is the default. Pointers must live until the writer is freed. */
+struct mxq_write_options {
+  const char *root;               /* folder of all members; NULL = "model" */
+  uint32_t align;                 /* of member data in bytes: a power of two, 1 to 32768; 0 = 64 */
+  enum mxq_graph graph;
+  const char *const *metadata;    /* 2 * metadata_count texts: key, value, key, value, ... */
+  size_t metadata_count;
+};
+
+typedef struct mxq_writer mxq_writer;
+
+/*
+ * Delivers the next n bytes of a part, in order from its first byte: the writer asks for each tensor's DATA, or CODES and then
+ * SCALES, in the order in which the tensors were added. Any other status than MXQ_OK ends the writing with that status.
+ */
+typedef enum mxq_status (*mxq_pull_fn)(void *user, size_t tensor, enum mxq_part part, void *buf, size_t n, struct mxq_error *err);
+
+/*
+ * A streaming writer in three steps: open, add every tensor (metadata only), run once. Sizes are known before the first byte is
+ * written; each byte is pulled, checksummed and written once.
+ * pt2: a weights archive. safetensors: ordinary tensors only, codes cannot be added.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_writer_open(enum mxq_container container, const struct mxq_write_options *options,
+                                                       mxq_writer **writer, struct mxq_error *err);
+/*
+ * Adds a tensor; the struct is copied, its texts and shape too. For MX tensors these fields count: name, dtype, format, ndim, shape, axis_first,
+ * axis_last, kind, requires_grad and the numerics' names; sizes and the names of codes and scales are derived here.
+ * MXQ_ERR_USAGE (duplicate name, too many dimensions, a name longer than 4,096 bytes or with a NUL, what the container cannot hold), MXQ_ERR_NOMEM.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_writer_add(mxq_writer *writer, const struct mxq_tensor *tensor, struct mxq_error *err);
+/* Size that the finished file will have; call after the last add. */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_writer_size(mxq_writer *writer, uint64_t *bytes, struct mxq_error *err);
+/* Whether the program of the archive decodes each tensor (see mxq_graph), after the last add. */
+MXQ_API bool mxq_writer_graph_each(const mxq_writer *writer);
+/* Writes everything to the sink; the caller commits or aborts the sink. Once per writer. */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_writer_run(mxq_writer *writer, const struct mxq_sink *sink, mxq_pull_fn pull, void *user,
+                                                      struct mxq_error *err);
+MXQ_API void mxq_writer_free(mxq_writer *writer); /* NULL is accepted */
+
+/*
+ * Writes the archive that `reader` has open (MXQ_PT2) once more: same members, order and data, in this library's canonical form with
+ * digests and index, old ones replaced. progress may be NULL; it returns true to cancel.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_archive_copy(mxq_reader *reader, const struct mxq_write_options *options,
+                                                        const struct mxq_sink *sink,
+                                                        bool (*progress)(void *user, uint64_t done, uint64_t total), void *user,
+                                                        struct mxq_error *err);
+
+/* ---- the two calls ---------------------------------------------------------------------------------------------- */
+
+/* One tensor in memory, C order, of dtype. */
+struct mxq_array {
+  const char *name;
+  enum mxq_dtype dtype;
+  uint32_t ndim;
+  const uint64_t *shape;
+  const void *data;
+  enum mxq_format format;         /* quantize to this; NONE keeps the tensor as it is */
+};
+struct mxq_save_options {
+  struct mxq_numerics numerics;
+  struct mxq_write_options archive;
+  unsigned threads;
+  bool replace;                   /* replace an existing file */
+};
+/*
+ * Quantizes and saves tensors in an archive that PyTorch's torch.export.load opens. f32, bf16 and f16 tensors with a format are blocked along
+ * their last axis, or along [1, ndim-1] where that is shorter than 32. The file appears whole or not at all.
+ * MXQ_ERR_USAGE, MXQ_ERR_EXISTS, MXQ_ERR_WRITE, MXQ_ERR_NONFINITE (subject: the tensor, offset: its flat index), MXQ_ERR_NOMEM.
+ */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_export_save(const char *path, const struct mxq_array *arrays, size_t count,
+                                                       const struct mxq_save_options *options, struct mxq_error *err);
+/* Opens an archive, like mxq_reader_open with container MXQ_PT2; the file is mapped when `map` is set, so that mxq_reader_in_place works. */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_export_load(const char *path, bool map, mxq_reader **reader, struct mxq_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
