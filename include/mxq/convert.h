@@ -109,10 +109,12 @@ struct mxq_difference {
   bool identical;                   /* the values are bit-identical after decoding, dtype and shape equal */
   bool only_a, only_b;              /* the other file has no such tensor */
   bool shape_differs, dtype_differs;
-  double max_abs;                   /* NaN when not comparable */
-  double sqnr_db;                   /* signal = a, noise = a - b; +inf when equal, NaN when not comparable */
-  double cosine;
-  uint64_t clipped, zeroed;         /* of b against a: |b| < |a| where |a| exceeds b's block maximum; b = 0 where a is not */
+  /* All three are NaN when not comparable. Where only one of two values is finite, max_abs is +inf, sqnr_db -inf and cosine NaN. */
+  double max_abs;
+  double sqnr_db;                   /* signal = a, noise = a - b; +inf when equal */
+  double cosine;                    /* NaN also when just one of the tensors is all zero */
+  /* Of b against a: |b| < |a| where |a| exceeds the largest value that b's block can hold (0 unless b is MX); b = 0 where a is not. */
+  uint64_t clipped, zeroed;
 };
 /* Calls on_tensor for every tensor of a, then for those only in b. Errors as mxq_reader_read; MXQ_ERR_CANCELLED when on_tensor returns true. */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_compare(mxq_reader *a, mxq_reader *b, unsigned threads,

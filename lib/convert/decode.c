@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* The way back: one tensor into memory, or a whole file to safetensors. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/fail.h"
+#include "lib/convert/values.h"
+
+enum mxq_status mxq_reader_decode(mxq_reader *reader, size_t i, enum mxq_dtype dtype, void *dst, size_t dst_bytes, unsigned threads,
+                                  struct mxq_error *err) {
+  struct mxq_values v = {0};
+  enum mxq_status status = mxq_values_start(&v, reader, i, dtype, threads, err);
+  if (status == MXQ_OK && mxq_values_bytes(&v) != dst_bytes)
+    status = mxq_fail(err, MXQ_ERR_USAGE, v.tensor->name, "the tensor takes %llu bytes as %s, not %zu",
+                      (unsigned long long)mxq_values_bytes(&v), mxq_dtype_name(dtype), dst_bytes);
+  if (status == MXQ_OK)
+    status = mxq_values_read(&v, dst, dst_bytes, err);
+  mxq_values_free(&v);
+  return status;
+}
+
+struct way_back {
+  mxq_reader *reader;
+  struct mxq_dequantize_options options;
+  size_t *index;                     /* of the tensors written, in the reader */
+  size_t count, current;
+  struct mxq_values values;
+  struct mxq_progress progress;
+  struct mxq_plan_totals totals;
+  const char **metadata;
+  mxq_writer *writer;
+};
+
+static enum mxq_dtype target(const struct way_back *w, const struct mxq_tensor *t) {
+  return t->format != MXQ_FORMAT_NONE && w->options.dtype != MXQ_DTYPE_NONE ? w->options.dtype : mxq_values_default(t);
+}
+
+static enum mxq_status add(struct way_back *w, const struct mxq_tensor *t, struct mxq_error *err) {
+  struct mxq_tensor out = {.name = t->name, .dtype = target(w, t), .ndim = t->ndim, .shape = t->shape, .elements = t->elements,
+                           .bytes = t->bytes, .kind = t->kind, .requires_grad = t->requires_grad, .storage = t->storage};
+  w->totals.tensors++;
+  w->totals.bytes_in += t->bytes;
+  if (t->format != MXQ_FORMAT_NONE) {
+    w->totals.quantized++;
+    if (__builtin_mul_overflow(t->elements, mxq_dtype_bits(out.dtype) / 8, &out.bytes))
+      return mxq_fail(err, MXQ_ERR_LIMIT, t->name, "the tensor is too large");
+  }
+  if (__builtin_add_overflow(w->totals.bytes_out, out.bytes, &w->totals.bytes_out))
+    return mxq_fail(err, MXQ_ERR_LIMIT, t->name, "the tensors are too large together");
+  enum mxq_status status = mxq_writer_add(w->writer, &out, err);
+  return status == MXQ_OK ? status : mxq_fail_name(err, status, t->name);
+}
+
+static void clear(struct way_back *w) {
+  mxq_writer_free(w->writer);
+  mxq_values_free(&w->values);
+  free(w->index);
+  free(w->metadata);
+}
+
+/* Fills the writer and the totals. After a failure too, the caller clears. */
+static enum mxq_status prepare(struct way_back *w, mxq_reader *reader, const struct mxq_dequantize_options *options,
+                               struct mxq_error *err) {
+  *w = (struct way_back){.reader = reader, .current = SIZE_MAX};
+  if (options)
+    w->options = *options;
+  enum mxq_dtype dtype = w->options.dtype;
+  if (dtype != MXQ_DTYPE_NONE && dtype != MXQ_F32 && dtype != MXQ_BF16 && dtype != MXQ_F16)
+    return mxq_fail(err, MXQ_ERR_USAGE, NULL, "values are decoded to f32, bf16 or f16");
+  size_t count = mxq_reader_count(reader), pairs = mxq_reader_metadata_count(reader);
+  w->index = calloc(count + 1, sizeof *w->index);
+  w->metadata = calloc(pairs + 1, 2 * sizeof *w->metadata);
+  if (!w->index || !w->metadata)
+    return mxq_fail_nomem(err, NULL);
+  for (size_t i = 0; i < pairs; i++)
+    mxq_reader_metadata(reader, i, &w->metadata[2 * i], &w->metadata[2 * i + 1]);
+  struct mxq_write_options write = {.metadata = w->metadata, .metadata_count = pairs};
+  enum mxq_status status = mxq_writer_open(MXQ_SAFETENSORS, &write, &w->writer, err);
+  for (size_t i = 0; status == MXQ_OK && i < count; i++) {
+    const struct mxq_tensor *t = mxq_reader_tensor(reader, i);
+    if (mxq_is_program_table(reader, t))
+      continue;
+    w->index[w->count++] = i;
+    status = add(w, t, err);
+  }
+  w->totals.kept = w->totals.tensors - w->totals.quantized;
+  return status == MXQ_OK ? mxq_writer_size(w->writer, &w->totals.file_bytes, err) : status;
+}
+
+static enum mxq_status pull(void *user, size_t tensor, enum mxq_part part, void *buf, size_t n, struct mxq_error *err) {
+  struct way_back *w = user;
+  size_t i = w->index[tensor];
+  const struct mxq_tensor *t = mxq_reader_tensor(w->reader, i);
+  enum mxq_status status = MXQ_OK;
+  (void)part;
+  if (w->current != tensor) {
+    w->current = tensor;
+    status = mxq_values_start(&w->values, w->reader, i, target(w, t), w->options.threads, err);
+  }
+  for (unsigned char *p = buf; status == MXQ_OK && n > 0;) {
+    size_t now = n < MXQ_CHUNK ? n : MXQ_CHUNK;
+    status = mxq_values_read(&w->values, p, now, err);
+    if (status == MXQ_OK)
+      status = mxq_progress_add(&w->progress, now, t->name, err);
+    p += now;
+    n -= now;
+  }
+  return status;
+}
+
+enum mxq_status mxq_dequantize(mxq_reader *reader, const struct mxq_dequantize_options *options, const struct mxq_sink *sink,
+                               struct mxq_summary *summary, struct mxq_error *err) {
+  struct way_back w;
+  enum mxq_status status = prepare(&w, reader, options, err);
+  if (status == MXQ_OK) {
+    w.progress = (struct mxq_progress){.call = w.options.progress, .user = w.options.user, .total = w.totals.bytes_out};
+    status = mxq_writer_run(w.writer, sink, pull, &w, err);
+  }
+  if (status == MXQ_OK && summary)
+    *summary = (struct mxq_summary){.totals = w.totals, .to_inf = w.values.to_inf, .unverified = mxq_reader_unverified(reader)};
+  clear(&w);
+  return status;
+}
+
+enum mxq_status mxq_dequantize_size(mxq_reader *reader, const struct mxq_dequantize_options *options, uint64_t *bytes,
+                                    struct mxq_error *err) {
+  struct way_back w;
+  enum mxq_status status = prepare(&w, reader, options, err);
+  if (status == MXQ_OK)
+    *bytes = w.totals.file_bytes;
+  clear(&w);
+  return status;
+}

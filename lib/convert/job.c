@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* Carrying a job out: the writer pulls, chunks of the source are read, encoded and handed on. Each source byte is read once. */
+#include "lib/convert/job.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/fail.h"
+
+#define PROGRESS_STEP ((uint64_t)1 << 20)
+
+/* The state of a run: the item in work, and buffers that all items share. */
+struct run {
+  const struct mxq_job *job;
+  struct mxq_progress progress;
+  struct mxq_stats *stats;
+  struct mxq_error *err;
+
+  const struct mxq_job_item *item;   /* NULL before the first */
+  enum mxq_part part;
+  uint64_t pos;                      /* bytes of the part handed out */
+  const unsigned char *data;         /* the source's values, when they are in memory */
+
+  uint64_t elements_done;            /* encoding: source elements taken */
+  uint64_t code_block;               /* bytes of the codes of one block */
+  struct mxq_buffer source, codes, scales;
+  size_t codes_pos, codes_n;
+  struct mxq_spill spill;
+};
+
+enum mxq_status mxq_progress_add(struct mxq_progress *p, uint64_t n, const char *tensor, struct mxq_error *err) {
+  p->done += n;
+  if (!p->call || (p->done - p->told < PROGRESS_STEP && p->done < p->total))
+    return MXQ_OK;
+  p->told = p->done;
+  return p->call(p->user, p->done, p->total, tensor) ? mxq_fail(err, MXQ_ERR_CANCELLED, tensor, "cancelled") : MXQ_OK;
+}
+
+void mxq_name_numerics(struct mxq_tensor *t, const struct mxq_numerics *numerics) {
+  t->scale_rule = mxq_scale_rule_name(numerics->scale_rule);
+  t->compat = mxq_compat_name(numerics->compat);
+  t->round = mxq_round_name(numerics->round);
+  t->nonfinite = mxq_nonfinite_name(numerics->nonfinite);
+  t->neg_zero = "keep";
+}
+
+/* Elements of the next chunk: whole rows, a piece of one row cut at a block, or, where rows have no padding, any whole blocks. */
+static void next_chunk(const struct mxq_tensor *t, uint64_t done, size_t most, struct mxq_rows *shape) {
+  *shape = (struct mxq_rows){.rows = 1};
+  uint64_t col = done % t->k;
+  if (t->k % MXQ_BLOCK == 0) {
+    uint64_t left = t->elements - done;
+    shape->k = left < most ? (size_t)left : most;
+  } else if (col == 0 && t->k <= most) {
+    uint64_t rows = (t->elements - done) / t->k;
+    shape->rows = rows < most / t->k ? (size_t)rows : (size_t)(most / t->k);
+    shape->k = (size_t)t->k;
+  } else {
+    uint64_t left = t->k - col;
+    shape->k = left < most ? (size_t)left : most;
+  }
+}
+
+static size_t chunk_elements(const struct mxq_job_item *item) {
+  return MXQ_CHUNK / (mxq_dtype_bits(item->source_dtype) / 8); /* a multiple of 32 */
+}
+
+/* Puts the failure of an encoding into words that hold for the whole tensor. */
+static enum mxq_status explain_nonfinite(struct run *r, const unsigned char *values, const struct mxq_error *local) {
+  const struct mxq_tensor *t = &r->item->out;
+  uint64_t index = r->elements_done + local->offset, rest = index;
+  size_t scalar = mxq_dtype_bits(r->item->source_dtype) / 8;
+  const unsigned char *v = values + local->offset * scalar;
+  /* NaN has bits below those of Inf; the top byte holds the sign. */
+  unsigned mantissa = scalar == 4 ? (v[2] & 0x7Fu) | v[1] | v[0] : r->item->source_dtype == MXQ_BF16 ? (v[0] & 0x7Fu) : (v[1] & 3u) | v[0];
+  const char *what = mantissa ? "NaN" : v[scalar - 1] & 0x80 ? "-Inf" : "Inf";
+  char where[256] = "";
+  size_t used = sizeof where - 1;
+  where[used] = 0;
+  for (uint32_t a = t->ndim; a-- > 0;) {
+    char part[32];
+    int n = snprintf(part, sizeof part, "%s%" PRIu64, a ? ", " : "", rest % t->shape[a]);
+    rest /= t->shape[a];
+    if ((size_t)n > used)
+      break;
+    used -= (size_t)n;
+    memcpy(where + used, part, (size_t)n);
+  }
+  return mxq_fail_at(r->err, MXQ_ERR_NONFINITE, t->name, index,
+                     "element [%s] (flat index %" PRIu64 ") is %s; it cannot be represented under nonfinite %s: mend the source, or choose %s",
+                     where + used, index, what, r->item->numerics.nonfinite == MXQ_NONFINITE_SATURATE ? "saturate" : "error",
+                     mantissa ? "block (the block decodes to NaN)" : "block (the block decodes to NaN) or saturate");
+}
+
+static enum mxq_status read_source(struct run *r, enum mxq_part part, uint64_t offset, void *buf, size_t n) {
+  if (r->data) {
+    memcpy(buf, r->data + offset, n);
+    return MXQ_OK;
+  }
+  enum mxq_status status = mxq_reader_read(r->job->reader, r->item->index, part, offset, buf, n, r->err);
+  return status == MXQ_OK ? status : mxq_fail_name(r->err, status, r->item->out.name);
+}
+
+static enum mxq_status encode_chunk(struct run *r) {
+  const struct mxq_job_item *item = r->item;
+  struct mxq_rows shape;
+  next_chunk(&item->out, r->elements_done, chunk_elements(item), &shape);
+  size_t scalar = mxq_dtype_bits(item->source_dtype) / 8, n = shape.rows * shape.k;
+  size_t blocks = shape.rows * (size_t)mxq_row_blocks(shape.k), code_bytes = blocks * r->code_block;
+  unsigned char *scales = mxq_spill_place(&r->spill);
+  if (!mxq_buffer_need(&r->codes, code_bytes) || (!scales && !mxq_buffer_need(&r->scales, blocks)))
+    return mxq_fail_nomem(r->err, item->out.name);
+  if (!scales)
+    scales = r->scales.data;
+  const unsigned char *values = r->data ? r->data + r->elements_done * scalar : r->source.data;
+  enum mxq_status status = MXQ_OK;
+  if (!r->data)
+    status = read_source(r, MXQ_PART_DATA, r->elements_done * scalar, r->source.data, n * scalar);
+  if (status != MXQ_OK)
+    return status;
+  struct mxq_error local = {0};
+  status = mxq_encode(item->out.format, item->source_dtype, values, &shape, r->codes.data, scales, &item->numerics, r->job->threads,
+                      r->stats, &local);
+  if (status == MXQ_ERR_NONFINITE)
+    return explain_nonfinite(r, values, &local);
+  if (status != MXQ_OK) {
+    if (r->err)
+      *r->err = local;
+    return mxq_fail_name(r->err, status, item->out.name);
+  }
+  r->elements_done += n;
+  r->codes_pos = 0;
+  r->codes_n = code_bytes;
+  status = mxq_spill_put(&r->spill, scales, blocks, r->err);
+  return status == MXQ_OK ? mxq_progress_add(&r->progress, n * scalar, item->out.name, r->err) : status;
+}
+
+static enum mxq_status take_codes(struct run *r, unsigned char *buf, size_t n) {
+  while (n > 0) {
+    if (r->codes_pos == r->codes_n) {
+      enum mxq_status status = encode_chunk(r);
+      if (status != MXQ_OK)
+        return status;
+    }
+    size_t part = r->codes_n - r->codes_pos < n ? r->codes_n - r->codes_pos : n;
+    memcpy(buf, r->codes.data + r->codes_pos, part);
+    r->codes_pos += part;
+    buf += part;
+    n -= part;
+  }
+  return MXQ_OK;
+}
+
+/* The copied parts of a tensor that stays as it is. */
+static enum mxq_status take_copy(struct run *r, unsigned char *buf, size_t n) {
+  while (n > 0) {
+    size_t part = n < MXQ_CHUNK ? n : MXQ_CHUNK;
+    enum mxq_status status = read_source(r, r->part, r->pos, buf, part);
+    if (status == MXQ_OK)
+      status = mxq_progress_add(&r->progress, part, r->item->out.name, r->err);
+    if (status != MXQ_OK)
+      return status;
+    r->pos += part;
+    buf += part;
+    n -= part;
+  }
+  return MXQ_OK;
+}
+
+static enum mxq_status start_item(struct run *r, size_t i) {
+  const struct mxq_job_item *item = &r->job->items[i];
+  r->item = item;
+  r->data = item->data;
+  if (!r->data && item->out.format == MXQ_FORMAT_NONE) {
+    const void *place = NULL;
+    enum mxq_status status = mxq_reader_in_place(r->job->reader, item->index, MXQ_PART_DATA, &place, r->err);
+    if (status != MXQ_OK)
+      return mxq_fail_name(r->err, status, item->out.name);
+    r->data = place;
+  }
+  if (!item->encode)
+    return MXQ_OK;
+  r->elements_done = 0;
+  r->codes_pos = r->codes_n = 0;
+  r->code_block = mxq_row_code_bytes(item->out.format, MXQ_BLOCK);
+  if (!r->data && !mxq_buffer_need(&r->source, MXQ_CHUNK))
+    return mxq_fail_nomem(r->err, item->out.name);
+  enum mxq_status status = mxq_spill_start(&r->spill, item->out.rows * mxq_row_blocks(item->out.k), r->err);
+  return status == MXQ_OK ? status : mxq_fail_name(r->err, status, item->out.name);
+}
+
+static enum mxq_status pull(void *user, size_t tensor, enum mxq_part part, void *buf, size_t n, struct mxq_error *err) {
+  struct run *r = user;
+  r->err = err;
+  enum mxq_status status = MXQ_OK;
+  if (r->item != &r->job->items[tensor]) {
+    status = start_item(r, tensor);
+    r->part = part;
+    r->pos = 0;
+  } else if (r->part != part) {
+    r->part = part;
+    r->pos = 0;
+  }
+  if (status == MXQ_OK) {
+    if (!r->item->encode)
+      status = take_copy(r, buf, n);
+    else if (part == MXQ_PART_CODES)
+      status = take_codes(r, buf, n);
+    else
+      status = mxq_spill_take(&r->spill, buf, n, err);
+  }
+  return status;
+}
+
+enum mxq_status mxq_job_add(const struct mxq_job *job, mxq_writer *writer, struct mxq_error *err) {
+  for (size_t i = 0; i < job->count; i++) {
+    enum mxq_status status = mxq_writer_add(writer, &job->items[i].out, err);
+    if (status != MXQ_OK)
+      return mxq_fail_name(err, status, job->items[i].out.name);
+  }
+  return MXQ_OK;
+}
+
+enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const struct mxq_sink *sink, struct mxq_stats *stats,
+                            struct mxq_error *err) {
+  struct run r = {.job = job, .stats = stats, .progress = {.call = job->progress, .user = job->user}};
+  for (size_t i = 0; i < job->count; i++)
+    r.progress.total += job->items[i].bytes_in;
+  enum mxq_status status = mxq_writer_run(writer, sink, pull, &r, err);
+  mxq_buffer_free(&r.source);
+  mxq_buffer_free(&r.codes);
+  mxq_buffer_free(&r.scales);
+  mxq_spill_free(&r.spill);
+  return status;
+}
+
+uint64_t mxq_job_peak(const struct mxq_job *job) {
+  uint64_t source = 0, codes = 0, scales = 0;
+  for (size_t i = 0; i < job->count; i++) {
+    const struct mxq_job_item *item = &job->items[i];
+    if (!item->encode)
+      continue;
+    struct mxq_rows shape;
+    next_chunk(&item->out, 0, chunk_elements(item), &shape);
+    uint64_t blocks = shape.rows * mxq_row_blocks(shape.k), all = item->out.rows * mxq_row_blocks(item->out.k);
+    uint64_t c = blocks * mxq_row_code_bytes(item->out.format, MXQ_BLOCK), s = all <= MXQ_SCALES_IN_MEMORY ? all : blocks;
+    codes = c > codes ? c : codes;
+    scales = s > scales ? s : scales;
+    source = item->data ? source : MXQ_CHUNK;
+  }
+  return source + codes + scales;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of lib/convert share: deciding what becomes of a tensor, and carrying a list of such decisions out.
+ */
+#ifndef MXQ_CONVERT_JOB_H
+#define MXQ_CONVERT_JOB_H
+
+#include <mxq/convert.h>
+
+/* Source bytes that are in work at a time. Fixed: the order in which statistics are summed must not depend on anything else. */
+#define MXQ_CHUNK ((size_t)2 << 20)
+/* Scale bytes of one tensor that are held in memory until its codes are written; more go to an unlinked file. */
+#define MXQ_SCALES_IN_MEMORY ((uint64_t)8 << 20)
+
+/* ---- decide.c: metadata only ---- */
+
+enum mxq_because {
+  MXQ_QUANTIZED, MXQ_KEEP_UNNAMED, MXQ_KEEP_RULE, MXQ_KEEP_MX, MXQ_KEEP_EMPTY, MXQ_KEEP_DTYPE, MXQ_KEEP_0D, MXQ_KEEP_1D,
+  MXQ_KEEP_RAGGED, MXQ_KEEP_NOT_SMALLER
+};
+struct mxq_decision {
+  enum mxq_because because;
+  enum mxq_format format;            /* NONE: kept */
+  uint32_t axis_first, axis_last;
+  uint64_t rows, k, code_bytes, scale_bytes;
+  bool warn;
+};
+/* named: a rule or the caller names this very tensor, so that a tensor of one dimension is quantized too. */
+void mxq_decide(const struct mxq_tensor *tensor, enum mxq_format want, bool named, enum mxq_ragged ragged,
+                struct mxq_decision *decision);
+/* One phrase for people; `want` as it was asked. Returns what snprintf does. */
+int mxq_decision_text(char *buf, size_t size, const struct mxq_tensor *tensor, enum mxq_format want,
+                      const struct mxq_decision *decision);
+/* True for the tables that a weights archive's own program carries: they are no tensors of the user's. */
+bool mxq_is_program_table(const mxq_reader *reader, const struct mxq_tensor *tensor);
+
+/* ---- rules.c ---- */
+
+struct mxq_matcher;
+/* Compiles rules, which must live as long. MXQ_ERR_USAGE (bad expression), MXQ_ERR_NOMEM. */
+enum mxq_status mxq_matcher_open(const struct mxq_rule *rules, size_t count, struct mxq_matcher **matcher, struct mxq_error *err);
+/* The first rule that matches, SIZE_MAX when none does. Rules behind it that match too count as having matched. */
+enum mxq_status mxq_matcher_find(struct mxq_matcher *matcher, const char *name, size_t *rule, struct mxq_error *err);
+/* The first rule that never matched, SIZE_MAX when there is none. */
+size_t mxq_matcher_unused(const struct mxq_matcher *matcher);
+void mxq_matcher_close(struct mxq_matcher *matcher); /* NULL is accepted */
+
+/* ---- buffer.c: memory that grows and is used again ---- */
+
+struct mxq_buffer {
+  unsigned char *data;
+  size_t size;
+};
+/* At least n bytes, their contents lost. False: out of memory, the buffer is as it was. */
+bool mxq_buffer_need(struct mxq_buffer *buffer, size_t n);
+void mxq_buffer_free(struct mxq_buffer *buffer);
+
+/* Bytes that are written once and then read once, in order, `total` of them: in memory up to MXQ_SCALES_IN_MEMORY, else in a file without a name. */
+struct mxq_spill {
+  struct mxq_buffer memory;
+  int fd;                            /* one more than the descriptor, so that zero means none */
+  bool in_file;
+  uint64_t total, written, taken;
+};
+enum mxq_status mxq_spill_start(struct mxq_spill *spill, uint64_t total, struct mxq_error *err);
+/* Where the next n bytes may be put (in memory only; NULL when the file is in use), then mxq_spill_put(spill, that place, n). */
+unsigned char *mxq_spill_place(struct mxq_spill *spill);
+enum mxq_status mxq_spill_put(struct mxq_spill *spill, const void *data, size_t n, struct mxq_error *err);
+enum mxq_status mxq_spill_take(struct mxq_spill *spill, void *buf, size_t n, struct mxq_error *err);
+void mxq_spill_free(struct mxq_spill *spill);
+
+/* ---- job.c: pull, encode, push ---- */
+
+struct mxq_job_item {
+  struct mxq_tensor out;             /* what the writer is told; format NONE or an MX format */
+  bool encode;                       /* the source is f32, bf16 or f16 and becomes out.format; else its parts are copied */
+  enum mxq_dtype source_dtype;
+  const void *data;                  /* the source's values when they are in memory, else NULL: tensor `index` of the reader */
+  size_t index;
+  struct mxq_numerics numerics;      /* resolved */
+  uint64_t bytes_in;
+};
+struct mxq_job {
+  mxq_reader *reader;                /* NULL when every item has data */
+  const struct mxq_job_item *items;
+  size_t count;
+  unsigned threads;
+  bool (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
+  void *user;
+};
+/* Adds all items to the writer, in order. */
+enum mxq_status mxq_job_add(const struct mxq_job *job, mxq_writer *writer, struct mxq_error *err);
+/* Runs the writer, adding to *stats. */
+enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const struct mxq_sink *sink, struct mxq_stats *stats,
+                            struct mxq_error *err);
+/* Bytes of the buffers that a run uses. */
+uint64_t mxq_job_peak(const struct mxq_job *job);
+/* Puts the options in force, by name, into an MX tensor that is about to be written. */
+void mxq_name_numerics(struct mxq_tensor *tensor, const struct mxq_numerics *numerics);
+
+/* Progress: counts bytes and asks the caller now and then. */
+struct mxq_progress {
+  bool (*call)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
+  void *user;
+  uint64_t done, total, told;
+};
+/* MXQ_ERR_CANCELLED when the caller wants to stop. */
+enum mxq_status mxq_progress_add(struct mxq_progress *progress, uint64_t n, const char *tensor, struct mxq_error *err);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* Streams of values: MX tensors decoded, ordinary ones copied or converted. */
+#include "lib/convert/values.h"
+
+#include <string.h>
+
+#include "lib/base/fail.h"
+
+/* Elements that are decoded or converted at a time. */
+#define CHUNK ((size_t)512 << 10)
+
+static bool is_float(enum mxq_dtype dtype) {
+  return dtype == MXQ_F32 || dtype == MXQ_BF16 || dtype == MXQ_F16;
+}
+
+enum mxq_dtype mxq_values_default(const struct mxq_tensor *t) {
+  return t->format == MXQ_FORMAT_NONE || is_float(t->dtype) ? t->dtype : MXQ_F32;
+}
+
+static enum mxq_status find_in_place(struct mxq_values *v, struct mxq_error *err) {
+  int parts = v->tensor->format == MXQ_FORMAT_NONE ? 1 : 2;
+  v->in_place[0] = v->in_place[1] = NULL;
+  for (int i = 0; i < parts; i++) {
+    const void *place = NULL;
+    enum mxq_status status = mxq_reader_in_place(v->reader, v->index, (enum mxq_part)i, &place, err);
+    if (status != MXQ_OK)
+      return mxq_fail_name(err, status, v->tensor->name);
+    v->in_place[i] = place;
+  }
+  return MXQ_OK;
+}
+
+enum mxq_status mxq_values_start(struct mxq_values *v, mxq_reader *reader, size_t index, enum mxq_dtype dtype, unsigned threads,
+                                 struct mxq_error *err) {
+  const struct mxq_tensor *t = mxq_reader_tensor(reader, index);
+  v->reader = reader;
+  v->index = index;
+  v->tensor = t;
+  v->dtype = dtype;
+  v->threads = threads;
+  v->limits = false;
+  v->done = 0;
+  v->stage_pos = v->stage_n = 0;
+  v->copied = t->format == MXQ_FORMAT_NONE && dtype == t->dtype;
+  if (!v->copied && (!is_float(dtype) || (t->format == MXQ_FORMAT_NONE && !is_float(t->dtype)))) {
+    const char *to = mxq_dtype_name(dtype);
+    return mxq_fail(err, MXQ_ERR_USAGE, t->name, "a tensor of dtype %s cannot be delivered as %s",
+                    mxq_dtype_name(mxq_values_default(t)), to ? to : "an unknown dtype");
+  }
+  if (v->copied) {
+    v->scalar = 1;
+    v->total = t->bytes;
+    return find_in_place(v, err);
+  }
+  v->scalar = mxq_dtype_bits(dtype) / 8;
+  v->total = t->elements;
+  if (t->format != MXQ_FORMAT_NONE) {
+    v->k = t->k;
+    v->inner = 1;
+    for (uint32_t a = t->axis_last + 1; a < t->ndim; a++)
+      v->inner *= t->shape[a];
+    v->block_bytes = mxq_row_code_bytes(t->format, MXQ_BLOCK);
+    v->row_codes = mxq_row_code_bytes(t->format, t->k);
+    v->row_scales = mxq_row_blocks(t->k);
+  }
+  return find_in_place(v, err);
+}
+
+uint64_t mxq_values_bytes(const struct mxq_values *v) { return v->total * v->scalar; }
+
+/* Points *p at n bytes of a part, in place or read into the buffer. */
+static enum mxq_status fetch(struct mxq_values *v, enum mxq_part part, uint64_t offset, size_t n, struct mxq_buffer *buffer,
+                             const unsigned char **p, struct mxq_error *err) {
+  if (v->in_place[part]) {
+    *p = v->in_place[part] + offset;
+    return MXQ_OK;
+  }
+  if (!mxq_buffer_need(buffer, n))
+    return mxq_fail_nomem(err, v->tensor->name);
+  *p = buffer->data;
+  enum mxq_status status = mxq_reader_read(v->reader, v->index, part, offset, buffer->data, n, err);
+  return status == MXQ_OK ? status : mxq_fail_name(err, status, v->tensor->name);
+}
+
+/* Codes of the largest value, packed: the same decoder then delivers what a block can hold at most. */
+static enum mxq_status fetch_largest(struct mxq_values *v, size_t n, const unsigned char **p, struct mxq_error *err) {
+  static const unsigned char patterns[][3] = {[MXQ_E2M1] = {0x77, 0x77, 0x77}, [MXQ_E2M3] = {0xDF, 0xF7, 0x7D}, [MXQ_E3M2] = {0xDF, 0xF7, 0x7D},
+                                              [MXQ_E4M3] = {0x7E, 0x7E, 0x7E}, [MXQ_E5M2] = {0x7B, 0x7B, 0x7B}, [MXQ_INT8] = {0x7F, 0x7F, 0x7F}};
+  if (!mxq_buffer_need(&v->codes, n))
+    return mxq_fail_nomem(err, v->tensor->name);
+  const unsigned char *pattern = patterns[mxq_format_element(v->tensor->format)];
+  for (size_t i = 0; i < n; i++)
+    v->codes.data[i] = pattern[i % 3];
+  *p = v->codes.data;
+  return MXQ_OK;
+}
+
+static enum mxq_status decode(struct mxq_values *v, const unsigned char *codes, const uint8_t *scales, const struct mxq_rows *shape,
+                              void *dst, struct mxq_error *err) {
+  enum mxq_status status = mxq_decode(v->tensor->format, v->dtype, codes, scales, shape, dst, v->threads, &v->to_inf, err);
+  return status == MXQ_OK ? status : mxq_fail_name(err, status, v->tensor->name);
+}
+
+static enum mxq_status fetch_codes(struct mxq_values *v, uint64_t offset, size_t n, const unsigned char **p, struct mxq_error *err) {
+  return v->limits ? fetch_largest(v, n, p, err) : fetch(v, MXQ_PART_CODES, offset, n, &v->codes, p, err);
+}
+
+/* The run is last: codes are in the order of the values. At least one block (or what a row has left) of at most `most` elements. */
+static enum mxq_status decode_run(struct mxq_values *v, void *dst, size_t most, size_t *got, struct mxq_error *err) {
+  uint64_t row = v->done / v->k, col = v->done % v->k;
+  struct mxq_rows shape = {.rows = 1};
+  most = most < CHUNK ? most : CHUNK;
+  if (v->k % MXQ_BLOCK == 0) { /* no padding between rows: any whole blocks will do */
+    uint64_t left = v->total - v->done;
+    shape.k = left <= most ? (size_t)left : most / MXQ_BLOCK * MXQ_BLOCK;
+  } else if (col == 0 && v->k <= most) {
+    uint64_t rows = v->total / v->k - row;
+    shape.rows = rows < most / v->k ? (size_t)rows : (size_t)(most / v->k);
+    shape.k = (size_t)v->k;
+  } else {
+    shape.k = v->k - col <= most ? (size_t)(v->k - col) : most / MXQ_BLOCK * MXQ_BLOCK;
+  }
+  uint64_t block = row * v->row_scales + col / MXQ_BLOCK;
+  size_t blocks = shape.rows * (size_t)mxq_row_blocks(shape.k);
+  const unsigned char *codes = NULL, *scales = NULL;
+  enum mxq_status status = fetch_codes(v, block * v->block_bytes, blocks * v->block_bytes, &codes, err);
+  if (status == MXQ_OK)
+    status = fetch(v, MXQ_PART_SCALES, block, blocks, &v->scales, &scales, err);
+  if (status == MXQ_OK)
+    status = decode(v, codes, scales, &shape, dst, err);
+  *got = shape.rows * shape.k;
+  return status;
+}
+
+/* `n` rows' pieces of one part: in one go where whole rows are wanted, else one by one. */
+static enum mxq_status fetch_pieces(struct mxq_values *v, enum mxq_part part, uint64_t row, size_t n, uint64_t row_bytes, uint64_t offset,
+                                    size_t piece, struct mxq_buffer *buffer, const unsigned char **p, struct mxq_error *err) {
+  if (piece == row_bytes)
+    return fetch(v, part, row * row_bytes, n * piece, buffer, p, err);
+  if (!mxq_buffer_need(buffer, n * piece))
+    return mxq_fail_nomem(err, v->tensor->name);
+  for (size_t i = 0; i < n; i++) {
+    uint64_t from = (row + i) * row_bytes + offset;
+    if (v->in_place[part]) {
+      memcpy(buffer->data + i * piece, v->in_place[part] + from, piece);
+      continue;
+    }
+    enum mxq_status status = mxq_reader_read(v->reader, v->index, part, from, buffer->data + i * piece, piece, err);
+    if (status != MXQ_OK)
+      return mxq_fail_name(err, status, v->tensor->name);
+  }
+  *p = buffer->data;
+  return MXQ_OK;
+}
+
+static void transpose(const unsigned char *src, size_t rows, size_t k, unsigned char *dst, size_t stride, size_t scalar) {
+  /* 16 rows at a time, so that each line of the destination is filled while it is near */
+  for (size_t r0 = 0; r0 < rows; r0 += 16) {
+    size_t r1 = r0 + 16 < rows ? r0 + 16 : rows;
+    for (size_t c = 0; c < k; c++)
+      for (size_t r = r0; r < r1; r++)
+        if (scalar == 4)
+          memcpy(dst + (c * stride + r) * 4, src + (r * k + c) * 4, 4);
+        else
+          memcpy(dst + (c * stride + r) * 2, src + (r * k + c) * 2, 2);
+  }
+}
+
+/* Axes follow the run: codes have the run last, values have it before `inner` others. Whole blocks of the run times `inner` at a time. */
+static enum mxq_status decode_across(struct mxq_values *v, void *dst, size_t most, size_t *got, struct mxq_error *err) {
+  uint64_t outer = v->done / (v->k * v->inner), pos = v->done / v->inner % v->k, left = v->k - pos;
+  most = most < CHUNK ? most : CHUNK;
+  uint64_t fit = most / v->inner / MXQ_BLOCK * MXQ_BLOCK;
+  fit = fit ? fit : MXQ_BLOCK;
+  size_t k = (size_t)(left < fit ? left : fit), blocks = (size_t)mxq_row_blocks(k);
+  size_t slice = CHUNK / 4 / k ? CHUNK / 4 / k : 1;
+  if (!mxq_buffer_need(&v->rows, (slice < v->inner ? slice : (size_t)v->inner) * k * v->scalar))
+    return mxq_fail_nomem(err, v->tensor->name);
+  enum mxq_status status = MXQ_OK;
+  for (uint64_t i = 0; status == MXQ_OK && i < v->inner; i += slice) {
+    size_t n = v->inner - i < slice ? (size_t)(v->inner - i) : slice;
+    const unsigned char *codes = NULL, *scales = NULL;
+    uint64_t row = outer * v->inner + i;
+    size_t piece = blocks * (size_t)v->block_bytes;
+    if (v->limits)
+      status = fetch_largest(v, n * piece, &codes, err);
+    else
+      status = fetch_pieces(v, MXQ_PART_CODES, row, n, v->row_codes, pos / MXQ_BLOCK * v->block_bytes, piece, &v->codes, &codes, err);
+    if (status == MXQ_OK)
+      status = fetch_pieces(v, MXQ_PART_SCALES, row, n, v->row_scales, pos / MXQ_BLOCK, blocks, &v->scales, &scales, err);
+    struct mxq_rows shape = {.rows = n, .k = k};
+    if (status == MXQ_OK)
+      status = decode(v, codes, scales, &shape, v->rows.data, err);
+    if (status == MXQ_OK)
+      transpose(v->rows.data, n, k, (unsigned char *)dst + i * v->scalar, (size_t)v->inner, v->scalar);
+  }
+  *got = k * (size_t)v->inner;
+  return status;
+}
+
+static enum mxq_status convert(struct mxq_values *v, void *dst, size_t most, size_t *got, struct mxq_error *err) {
+  size_t from = mxq_dtype_bits(v->tensor->dtype) / 8;
+  uint64_t left = v->total - v->done;
+  size_t n = most < CHUNK ? most : CHUNK;
+  n = left < n ? (size_t)left : n;
+  const unsigned char *src = NULL;
+  enum mxq_status status = fetch(v, MXQ_PART_DATA, v->done * from, n * from, &v->codes, &src, err);
+  if (status == MXQ_OK)
+    mxq_convert_scalars(v->tensor->dtype, src, v->dtype, dst, n, &v->to_inf);
+  *got = n;
+  return status;
+}
+
+/* The fewest elements that one step delivers from here. */
+static uint64_t least(const struct mxq_values *v) {
+  if (v->tensor->format == MXQ_FORMAT_NONE)
+    return 1;
+  uint64_t left = v->k - v->done / v->inner % v->k;
+  return (left < MXQ_BLOCK ? left : MXQ_BLOCK) * v->inner;
+}
+
+static enum mxq_status step(struct mxq_values *v, void *dst, size_t most, size_t *got, struct mxq_error *err) {
+  enum mxq_status status;
+  if (v->tensor->format == MXQ_FORMAT_NONE)
+    status = convert(v, dst, most, got, err);
+  else if (v->inner == 1)
+    status = decode_run(v, dst, most, got, err);
+  else
+    status = decode_across(v, dst, most, got, err);
+  v->done += *got;
+  return status;
+}
+
+static enum mxq_status fill_stage(struct mxq_values *v, struct mxq_error *err) {
+  uint64_t left = v->total - v->done, want = least(v);
+  want = want > CHUNK ? want : CHUNK;
+  want = want < left ? want : left;
+  if (want > SIZE_MAX / v->scalar || !mxq_buffer_need(&v->stage, (size_t)want * v->scalar))
+    return mxq_fail_nomem(err, v->tensor->name);
+  size_t got = 0;
+  enum mxq_status status = step(v, v->stage.data, (size_t)want, &got, err);
+  v->stage_pos = 0;
+  v->stage_n = got * v->scalar;
+  return status;
+}
+
+enum mxq_status mxq_values_read(struct mxq_values *v, void *dst, size_t n, struct mxq_error *err) {
+  unsigned char *p = dst;
+  enum mxq_status status = MXQ_OK;
+  if (v->copied) {
+    if (v->in_place[0]) {
+      memcpy(p, v->in_place[0] + v->done, n);
+    } else if (n > 0) {
+      status = mxq_reader_read(v->reader, v->index, MXQ_PART_DATA, v->done, p, n, err);
+      if (status != MXQ_OK)
+        return mxq_fail_name(err, status, v->tensor->name);
+    }
+    v->done += n;
+    return MXQ_OK;
+  }
+  while (n > 0) {
+    if (v->stage_pos < v->stage_n) {
+      size_t part = v->stage_n - v->stage_pos < n ? v->stage_n - v->stage_pos : n;
+      memcpy(p, v->stage.data + v->stage_pos, part);
+      v->stage_pos += part;
+      p += part;
+      n -= part;
+    } else if (n / v->scalar >= least(v)) { /* straight to where it is wanted */
+      size_t got = 0;
+      status = step(v, p, n / v->scalar, &got, err);
+      p += got * v->scalar;
+      n -= got * v->scalar;
+    } else {
+      status = fill_stage(v, err);
+    }
+    if (status != MXQ_OK)
+      return status;
+  }
+  return MXQ_OK;
+}
+
+void mxq_values_free(struct mxq_values *v) {
+  mxq_buffer_free(&v->codes);
+  mxq_buffer_free(&v->scales);
+  mxq_buffer_free(&v->rows);
+  mxq_buffer_free(&v->stage);
+  *v = (struct mxq_values){0};
+}
