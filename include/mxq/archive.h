@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-/* File formats. AUTO looks at the first bytes, the name decides nothing. */
+/* File formats. AUTO looks at the first bytes; a name whose extension claims another of these formats is an error. */
 enum mxq_container {
   MXQ_CONTAINER_AUTO = 0, MXQ_PT2, MXQ_SAFETENSORS, MXQ_NPY, MXQ_NPZ,
   MXQ_SAFETENSORS_INDEX /* model.safetensors.index.json and its shards */,

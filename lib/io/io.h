@@ -18,4 +18,7 @@ const char *mxq_path_base(const char *path);
 /* Whether n bytes are well-formed UTF-8 (no surrogates, nothing overlong, at most U+10FFFF). */
 bool mxq_utf8_valid(const char *s, size_t n);
 
+/* Bytes of a UTF-8 text that an error text has room for, cut between characters: for "%.*s". */
+int mxq_clip(const char *s);
+
 #endif

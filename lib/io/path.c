@@ -26,3 +26,12 @@ bool mxq_utf8_valid(const char *s, size_t n) {
   }
   return true;
 }
+
+int mxq_clip(const char *s) {
+  enum { MOST = 200 };
+  size_t n = strnlen(s, MOST + 1);
+  if (n > MOST)
+    for (n = MOST; n > 0 && ((unsigned char)s[n] & 0xC0) == 0x80; n--)
+      ;
+  return (int)n;
+}
