@@ -112,12 +112,12 @@ $(COMMAND): $(call obj,$(tool_c)) $(STATIC)
 	$(call say,LD,$@)
 	$(Q)$(link) $^ $(LIBS) -o $@
 
-# In the shared library's own file the libraries below are private: only static linking names them.
+# Libs.private, not Requires.private: a program that links ours statically takes the libraries below as Debian links them, shared;
+# their own private lists name packages that their -dev packages do not bring.
 $(PC): include/mxq/mxq.h Makefile FORCE
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCDIR)' '' 'Name: libmxq' \
 	  'Description: OCP Microscaling (MX) numbers and the archives that hold them' 'Version: $(VERSION)' \
-	  'Requires.private: $(REQUIRES_build)' 'Libs: -L$${libdir} -lmxq' 'Libs.private: -lm -pthread' \
-	  'Cflags: -I$${includedir}' > $@.tmp
+	  'Libs: -L$${libdir} -lmxq' 'Libs.private: $(strip $(LIBS)) -pthread' 'Cflags: -I$${includedir}' > $@.tmp
 	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 
 # ---- tests -----------------------------------------------------------------------------------------------------------

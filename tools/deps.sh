@@ -52,5 +52,4 @@ modules=$(awk -v s="$stage" '$1 == s && $3 ~ /^pc:/ { printf " %s", substr($3, 4
 if [ -n "$modules" ]; then
   echo "CFLAGS_$stage := $("$PKG_CONFIG" --cflags $modules)"
   echo "LIBS_$stage := $("$PKG_CONFIG" --libs $modules)"
-  echo "REQUIRES_$stage :=$modules"
 fi
