@@ -36,7 +36,7 @@ for kind in shared static; do
     program=$examples/$kind/$(basename "$source" .c)
     # shellcheck disable=SC2046
     if [ $kind = shared ]; then
-      $CC $strict $($PKG_CONFIG --cflags libmxq) "$source" -o "$program" $($PKG_CONFIG --libs libmxq)
+      $CC $strict $($PKG_CONFIG --cflags libmxq) "$source" -o "$program" $($PKG_CONFIG --libs libmxq) -lm
       check "$source is linked with the shared library" needs "$program"
     else
       $CC $strict $($PKG_CONFIG --cflags libmxq) "$source" -o "$program" $($PKG_CONFIG --static --libs libmxq | sed 's/-lmxq/-l:libmxq.a/')
