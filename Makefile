@@ -43,10 +43,10 @@ stages    := $(if $(filter-out $(passive),$(goals)),build) $(if $(or $(filter ch
              $(if $(filter check-interop,$(goals)),interop) $(if $(filter demo-large,$(goals)),large)
 DEPS      := $(foreach s,$(stages),$(B)/deps-$(s).mk)
 
-$(B)/deps-%.mk: tools/deps.sh tools/packages.txt
-	$(Q)mkdir -p $(B)
-	$(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' sh tools/deps.sh $(if $(filter $(installing),$(goals)),--install) $* > $@.tmp
-	$(Q)mv $@.tmp $@
+ifneq ($(DEPS),)
+$(DEPS) &: tools/deps.sh tools/packages.txt
+	$(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' sh tools/deps.sh $(if $(filter $(installing),$(goals)),--install) '$(B)' $(stages)
+endif
 
 include $(DEPS)
 

@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# deps.sh [--install] STAGE: looks for the packages of a stage of packages.txt and prints their flags as make variables.
-# What is missing is installed (as root, or with sudo), or else named with the line to type.
+# deps.sh [--install] DIR STAGE...: looks for the packages of these stages of packages.txt and writes their flags, as make variables,
+# to DIR/deps-STAGE.mk. What is missing is installed (as root, or with sudo), or else named with the line to type.
 set -eu
 install=
 if [ "$1" = --install ]; then install=1; shift; fi
-stage=$1
+dir=$1
+shift
+stages=" $* "
 list=$(dirname "$0")/packages.txt
 CC=${CC:-cc} PKG_CONFIG=${PKG_CONFIG:-pkg-config}
 
@@ -25,31 +27,33 @@ present() { # PACKAGE PROBE
 
 missing() {
   while read -r at package probe; do
-    if [ "$at" = "$stage" ] && ! present "$package" "$probe"; then printf ' %s' "$package"; fi
-  done < "$list"
+    case $stages in *" $at "*) present "$package" "$probe" || echo "$package" ;; esac
+  done < "$list" | sort -u | paste -sd ' '
 }
 
 lacking=$(missing)
 if [ -n "$lacking" ]; then
-  line="apt-get install -y --no-install-recommends$lacking"
+  line="apt-get install -y --no-install-recommends $lacking"
   as=
   if [ "$(id -u)" != 0 ]; then as=sudo; fi
   if [ -z "$install" ] || ! has apt-get || { [ -n "$as" ] && ! sudo -n true 2>/dev/null && [ ! -t 0 ]; } || { [ -n "$as" ] && ! has sudo; }; then
     printf 'Missing packages. As root, type:\n\n  %s\n\n' "$line" >&2
     exit 1
   fi
-  echo "Installing:$lacking" >&2
-  $as apt-get update -qq >&2
-  $as env DEBIAN_FRONTEND=noninteractive $line -qq >&2
+  echo "Installing $lacking" >&2
+  { $as apt-get update -qq && $as env DEBIAN_FRONTEND=noninteractive $line -qq; } >/dev/null
   lacking=$(missing)
   if [ -n "$lacking" ]; then
-    echo "Still missing after installing:$lacking (is CC='$CC' right?)" >&2
+    echo "Still missing after installing: $lacking (is CC='$CC' right?)" >&2
     exit 1
   fi
 fi
 
-modules=$(awk -v s="$stage" '$1 == s && $3 ~ /^pc:/ { printf " %s", substr($3, 4) }' "$list")
-if [ -n "$modules" ]; then
-  echo "CFLAGS_$stage := $("$PKG_CONFIG" --cflags $modules)"
-  echo "LIBS_$stage := $("$PKG_CONFIG" --libs $modules)"
-fi
+mkdir -p "$dir"
+for stage in $stages; do
+  modules=$(awk -v s="$stage" '$1 == s && $3 ~ /^pc:/ { print substr($3, 4) }' "$list")
+  {
+    echo "CFLAGS_$stage := ${modules:+$("$PKG_CONFIG" --cflags $modules)}"
+    echo "LIBS_$stage := ${modules:+$("$PKG_CONFIG" --libs $modules)}"
+  } > "$dir/deps-$stage.mk"
+done

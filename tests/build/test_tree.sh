@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # The house from outside: names at the top, a licence line in each source file, no file too long to be read.
 set -eu
-if git rev-parse --git-dir >/dev/null 2>&1; then list() { git ls-files -- "$@"; }; else list() { find "$@" -type f -not -path './.*'; }; fi
+if git ls-files --error-unmatch Makefile >/dev/null 2>&1; then list() { git ls-files -- "$@"; }; else
+  list() { find "$@" -type f -not -path './.*' -not -path './build*'; }
+fi
 
 strange=$(list . | sed 's,^\./,,; s,/.*,,' | sort -u | grep -v -x -E 'Makefile|README\.md|LICENSE|include|lib|formats|tools|tests|testdata|\..*' || true)
 if [ -n "$strange" ]; then echo "not ok - nothing strange at the top:" $strange; else echo 'ok - nothing strange at the top'; fi
