@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* mxquant compare: how far apart two files are, tensor by tensor. */
+#include <math.h>
+#include <string.h>
+
+#include "tools/json.h"
+#include "tools/report.h"
+#include "tools/text.h"
+
+enum { COLUMNS = 80, REST = 50 };
+
+struct comparison {
+  const struct args *args;
+  struct json j;
+  uint64_t tensors, identical, different, missing, below;
+};
+
+/* Without a threshold only equality is good enough. */
+static bool good_enough(const struct args *args, const struct mxq_difference *d) {
+  if (d->identical)
+    return true;
+  return args->has_min_sqnr && !d->only_a && !d->only_b && !d->shape_differs && d->sqnr_db >= args->min_sqnr;
+}
+
+static void print_json(struct json *j, const struct mxq_difference *d) {
+  json_begin(j, NULL, '{');
+  json_text(j, "name", d->name);
+  json_flag(j, "identical", d->identical);
+  json_real(j, "max_abs", d->max_abs);
+  json_real(j, "sqnr_db", d->sqnr_db);
+  json_real(j, "cosine", d->cosine);
+  json_count(j, "clipped", d->clipped);
+  json_count(j, "zeroed", d->zeroed);
+  if (d->only_a || d->only_b)
+    json_text(j, "only", d->only_a ? "a" : "b");
+  json_flag(j, "shape_differs", d->shape_differs);
+  json_flag(j, "dtype_differs", d->dtype_differs);
+  json_end(j, '}');
+}
+
+static void print_row(const struct mxq_difference *d) {
+  char max_abs[TEXT_NUMBER], sqnr[TEXT_NUMBER], cosine[TEXT_NUMBER], clipped[TEXT_NUMBER], zeroed[TEXT_NUMBER];
+  text_cell(stdout, d->name, COLUMNS - REST - 1);
+  const char *words = d->only_a          ? "only in the first file"
+                      : d->only_b        ? "only in the second file"
+                      : d->shape_differs ? "the shapes differ"
+                      : d->identical     ? "identical"
+                      : isnan(d->max_abs) ? d->dtype_differs ? "the dtypes differ" : "the bytes differ"
+                                         : NULL;
+  if (words) {
+    printf(" %s\n", words);
+    return;
+  }
+  if (isfinite(d->max_abs))
+    snprintf(max_abs, sizeof max_abs, "%.2e", d->max_abs);
+  else
+    text_real(max_abs, d->max_abs, 2);
+  printf(" %9s %8s %10s %10s %9s%s\n", max_abs, text_real(sqnr, d->sqnr_db, 2), text_real(cosine, d->cosine, 7),
+         text_count(clipped, d->clipped), text_count(zeroed, d->zeroed), d->dtype_differs ? " *" : "");
+}
+
+static bool on_tensor(void *user, const struct mxq_difference *d) {
+  struct comparison *c = user;
+  c->tensors++;
+  if (d->identical)
+    c->identical++;
+  else if (d->only_a || d->only_b)
+    c->missing++;
+  else
+    c->different++;
+  c->below += !good_enough(c->args, d);
+  if (c->args->json)
+    print_json(&c->j, d);
+  else if (!c->args->quiet)
+    print_row(d);
+  return ferror(stdout) != 0; /* nobody listens any more */
+}
+
+static void print_sum(const struct comparison *c) {
+  char a[TEXT_NUMBER], b[TEXT_NUMBER], m[TEXT_NUMBER], n[TEXT_NUMBER], db[TEXT_NUMBER];
+  printf("%s tensors: %s identical, %s different, %s in one file only", text_count(a, c->tensors), text_count(b, c->identical),
+         text_count(m, c->different), text_count(n, c->missing));
+  if (c->args->has_min_sqnr)
+    printf("; %s below %s dB or missing", text_count(a, c->below), text_real(db, c->args->min_sqnr, 2));
+  putchar('\n');
+}
+
+static int compare(const struct args *args) {
+  struct comparison c = {.args = args, .j = {.f = stdout}};
+  struct mxq_error err = {.offset = MXQ_NO_OFFSET};
+  mxq_reader *a = NULL, *b = NULL;
+  const char *path = args->operands[0];
+  enum mxq_status status = mxq_reader_open(path, NULL, &a, &err);
+  if (status == MXQ_OK) {
+    path = args->operands[1];
+    status = mxq_reader_open(path, NULL, &b, &err);
+  }
+  bool open = status == MXQ_OK;
+  if (open && args->json) {
+    json_begin(&c.j, NULL, '{');
+    json_count(&c.j, "schema", 1);
+    json_text(&c.j, "a", args->operands[0]);
+    json_text(&c.j, "b", args->operands[1]);
+    json_begin(&c.j, "tensors", '[');
+  } else if (open && !args->quiet) {
+    text_cell(stdout, "tensor", COLUMNS - REST - 1);
+    printf(" %9s %8s %10s %10s %9s\n", "max abs", "SQNR dB", "cosine", "clipped", "zeroed");
+  }
+  if (open)
+    status = mxq_compare(a, b, args->jobs, on_tensor, &c, &err);
+  if (open && args->json) {
+    json_end(&c.j, ']');
+    json_flag(&c.j, "identical", status == MXQ_OK && c.identical == c.tensors);
+    json_flag(&c.j, "ok", status == MXQ_OK && c.below == 0);
+    if (status != MXQ_OK)
+      json_text(&c.j, "error", err.text);
+    json_end(&c.j, '}');
+    putchar('\n');
+  } else if (status == MXQ_OK && !args->quiet) {
+    print_sum(&c);
+  }
+  mxq_reader_close(a);
+  mxq_reader_close(b);
+  if (status != MXQ_OK)
+    return report_failure(COMPARE, path, NULL, &err);
+  return c.below ? EXIT_DIFFERENT : EXIT_DONE;
+}
+
+int cmd_compare(int argc, char **argv) {
+  struct args args;
+  int code = args_parse(COMPARE, argc, argv, &args);
+  if (code < 0)
+    code = finish_stdout(compare(&args));
+  args_free(&args);
+  return code;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* mxquant quantize: weights to an archive of MX blocks. */
+#include <string.h>
+
+#include "tools/quantize_report.h"
+#include "tools/report.h"
+#include "tools/text.h"
+
+/* `--format none` alone: an archive is copied member by member, so that a program stays what it is. */
+static bool is_copy(const struct conversion *c) {
+  const struct mxq_quantize_options *q = &c->args->quantize;
+  return mxq_reader_container(c->reader) == MXQ_PT2 && q->format == MXQ_FORMAT_NONE && q->rule_count == 0;
+}
+
+static void list(const mxq_plan *plan) {
+  for (size_t i = 0; i < mxq_plan_count(plan); i++) {
+    const struct mxq_plan_entry *e = mxq_plan_entry(plan, i);
+    fputs("  ", stderr);
+    text_cell(stderr, e->tensor->name, 34);
+    fprintf(stderr, " %-8s %-11s ", mxq_dtype_name(e->tensor->dtype), e->format ? mxq_format_name(e->format) : "kept");
+    text_fit(stderr, e->reason, 22);
+    fputc('\n', stderr);
+  }
+}
+
+static int finish(struct conversion *c, enum mxq_status status, struct mxq_error *err, const mxq_plan *plan,
+                  const struct mxq_summary *summary) {
+  int code = conversion_commit(c, status, err);
+  if (code != EXIT_DONE)
+    return code;
+  if (c->args->json)
+    quantize_print_json(c, plan, summary);
+  else if (!c->args->quiet)
+    quantize_print_text(c, plan, summary);
+  return finish_stdout(code);
+}
+
+/* Bytes that the copy will have at least: padding and headers differ a little, inflated members only add. */
+static uint64_t least_copy_size(const struct conversion *c) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < mxq_reader_count(c->reader); i++) {
+    const struct mxq_tensor *t = mxq_reader_tensor(c->reader, i);
+    if (__builtin_add_overflow(sum, t->part[0].size, &sum) || __builtin_add_overflow(sum, t->part[1].size, &sum))
+      return c->bytes_in;
+  }
+  return sum < c->bytes_in ? sum : c->bytes_in; /* tensors may share their bytes */
+}
+
+static bool copy_step(void *user, uint64_t done, uint64_t total) { return progress_step(user, done, total, ""); }
+
+static int copy(struct conversion *c) {
+  struct mxq_error err = {.offset = MXQ_NO_OFFSET};
+  struct mxq_write_options options = {.align = c->args->quantize.archive.align};
+  struct mxq_summary summary = {0};
+  for (size_t i = 0; i < mxq_reader_count(c->reader); i++)
+    summary.totals.tensors += is_users(c->reader, mxq_reader_tensor(c->reader, i));
+  summary.totals.kept = summary.totals.tensors;
+  if (c->args->root_given || c->args->graph_given)
+    complain("%s: note: --format none copies the archive; it keeps its folder and its program", c->in);
+  int code = conversion_output(c, least_copy_size(c));
+  if (code >= 0)
+    return code;
+  enum mxq_status status = mxq_archive_copy(c->reader, &options, &c->sink, copy_step, &c->progress, &err);
+  return finish(c, status, &err, NULL, &summary);
+}
+
+static int convert(struct conversion *c) {
+  struct mxq_error err = {.offset = MXQ_NO_OFFSET};
+  struct mxq_quantize_options options = c->args->quantize;
+  struct mxq_plan_totals totals;
+  struct mxq_summary summary = {0};
+  mxq_plan *plan = NULL;
+  options.progress = progress_step;
+  options.user = &c->progress;
+  if (mxq_plan_quantize(c->reader, &options, &plan, &err) != MXQ_OK)
+    return conversion_failed(c, &err);
+  mxq_plan_totals(plan, &totals);
+  int code = conversion_output(c, totals.file_bytes);
+  if (code < 0) {
+    if (c->args->verbose && !c->args->quiet)
+      list(plan);
+    enum mxq_status status = mxq_plan_run(plan, &c->sink, &summary, &err);
+    code = finish(c, status, &err, plan, &summary);
+  }
+  mxq_plan_free(plan);
+  return code;
+}
+
+int cmd_quantize(int argc, char **argv) {
+  struct args args;
+  int code = args_parse(QUANTIZE, argc, argv, &args);
+  if (code < 0) {
+    struct conversion c;
+    code = conversion_begin(&c, &args);
+    if (code < 0)
+      code = is_copy(&c) ? copy(&c) : convert(&c);
+    conversion_end(&c);
+    interrupt_obey();
+  }
+  args_free(&args);
+  return code;
+}
