@@ -3,13 +3,13 @@
 # `make help` lists the targets. The packages it needs stand in tools/packages.txt and nowhere else.
 
 B       = build
-PREFIX  = /usr/local
+PREFIX ?= /usr/local
 BINDIR  = $(PREFIX)/bin
 LIBDIR  = $(PREFIX)/lib
 INCDIR  = $(PREFIX)/include
 DATADIR = $(PREFIX)/share
 MANDIR  = $(DATADIR)/man
-CFLAGS  = -O2 -g
+CFLAGS ?= -O2 -g
 SAN     =
 V       = 0
 
@@ -39,7 +39,7 @@ VERSION := $(MAJOR).$(call version,MINOR).$(call version,PATCH)
 installing = deps demo demo-large check check-slow check-interop
 passive    = help clean uninstall
 goals     := $(or $(MAKECMDGOALS),all)
-stages    := $(if $(filter-out $(passive),$(goals)),build) $(if $(or $(filter check check-slow check-interop tests deps,$(goals)),$(findstring /tests/,$(goals))),test) \
+stages    := $(if $(filter-out $(passive),$(goals)),build) $(if $(or $(filter check check-slow tests deps,$(goals)),$(findstring /tests/,$(goals))),test) \
              $(if $(filter check-interop,$(goals)),interop) $(if $(filter demo-large,$(goals)),large)
 DEPS      := $(foreach s,$(stages),$(B)/deps-$(s).mk)
 
