@@ -65,6 +65,9 @@ struct mxq_writer {
 /* For open_reader: puts all tensors' names into by_name; a duplicate is MXQ_ERR_MALFORMED naming it. */
 enum mxq_status mxq_reader_index(struct mxq_reader *reader, struct mxq_error *err);
 
+/* What a tensor of a file without kinds is: a parameter where floating (complex too), else a buffer. */
+enum mxq_kind mxq_kind_of_dtype(enum mxq_dtype dtype);
+
 extern const struct format mxq_format_pt2, mxq_format_safetensors, mxq_format_safetensors_index, mxq_format_npy, mxq_format_npz;
 
 #endif

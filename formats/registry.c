@@ -58,6 +58,17 @@ const char *mxq_kind_name(enum mxq_kind kind) {
   return "unknown";
 }
 
+enum mxq_kind mxq_kind_of_dtype(enum mxq_dtype dtype) {
+  switch (dtype) {
+  case MXQ_F32: case MXQ_BF16: case MXQ_F16: case MXQ_F64:
+  case MXQ_F8_E4M3: case MXQ_F8_E5M2: case MXQ_F8_E4M3FNUZ: case MXQ_F8_E5M2FNUZ: case MXQ_F8_E8M0:
+  case MXQ_C32: case MXQ_C64: case MXQ_C128:
+    return MXQ_KIND_PARAMETER;
+  default:
+    return MXQ_KIND_BUFFER; /* F4 and F6 among them: they are kept as bytes */
+  }
+}
+
 struct mxq_read_options mxq_read_limits(const struct mxq_read_options *options) {
   struct mxq_read_options o = options ? *options : (struct mxq_read_options){0};
   if (o.max_text == 0)
