@@ -102,8 +102,8 @@ void inspect_json(const mxq_reader *reader, const char *path, size_t one) {
   json_end(&j, ']');
   if (tables)
     json_count(&j, "program_tables", tables);
-  json_count(&j, "bytes", bytes);
-  json_count(&j, "file_bytes", mxq_reader_file_bytes(reader));
+  json_count(&j, "tensor_bytes", bytes);
+  json_count(&j, "bytes", mxq_reader_file_bytes(reader));
   json_end(&j, '}');
   putchar('\n');
 }

@@ -10,6 +10,39 @@
 
 enum { COLUMNS = 80, NAME = 28, DTYPE = 8, SHAPE = 13, FORMAT = 10, WHY = COLUMNS - NAME - DTYPE - SHAPE - FORMAT - 4 };
 
+/* A plan, or, where an archive would only be copied, the list of its tensors. */
+struct view {
+  const struct args *args;
+  mxq_reader *reader;
+  mxq_plan *plan;                /* NULL for a copy */
+  struct mxq_plan_totals totals; /* of a copy: without sizes of files */
+  struct mxq_plan_entry *copied;
+  size_t count;
+};
+
+static const struct mxq_plan_entry *entry(const struct view *v, size_t i) { return v->plan ? mxq_plan_entry(v->plan, i) : &v->copied[i]; }
+
+/* What `--format none` does with an archive, as quantize.c decides it. */
+static enum mxq_status plan_copy(struct view *v, struct mxq_error *err) {
+  v->copied = calloc(mxq_reader_count(v->reader) + 1, sizeof *v->copied);
+  if (!v->copied) {
+    err->code = MXQ_ERR_NOMEM;
+    snprintf(err->text, sizeof err->text, "out of memory");
+    return MXQ_ERR_NOMEM;
+  }
+  for (size_t i = 0; i < mxq_reader_count(v->reader); i++) {
+    const struct mxq_tensor *t = mxq_reader_tensor(v->reader, i);
+    if (!is_users(v->reader, t))
+      continue;
+    v->copied[v->count++] =
+        (struct mxq_plan_entry){.tensor = t, .rule = SIZE_MAX, .reason = "copied", .bytes_in = t->bytes, .bytes_out = t->bytes};
+    v->totals.bytes_in += t->bytes;
+  }
+  v->totals.tensors = v->totals.kept = v->count;
+  v->totals.bytes_out = v->totals.bytes_in;
+  return MXQ_OK;
+}
+
 static char *rule_text(char *buf, size_t size, const struct args *args, size_t rule) {
   if (rule == SIZE_MAX)
     snprintf(buf, size, "default");
@@ -18,31 +51,33 @@ static char *rule_text(char *buf, size_t size, const struct args *args, size_t r
   return buf;
 }
 
-static void print_json(const struct args *args, const mxq_reader *reader, const mxq_plan *plan, const struct mxq_plan_totals *t) {
+static void print_json(const struct view *v) {
   struct json j = {.f = stdout};
   char rule[8192];
+  const struct mxq_plan_totals *t = &v->totals;
   json_begin(&j, NULL, '{');
   json_count(&j, "schema", 1);
-  json_text(&j, "file", args->operands[0]);
-  json_text(&j, "container", mxq_container_name(mxq_reader_container(reader)));
-  json_text(&j, "format", mxq_format_name(args->quantize.format));
+  json_text(&j, "file", v->args->operands[0]);
+  json_text(&j, "container", mxq_container_name(mxq_reader_container(v->reader)));
+  json_text(&j, "format", mxq_format_name(v->args->quantize.format));
   json_begin(&j, "tensors", '[');
-  for (size_t i = 0; i < mxq_plan_count(plan); i++) {
-    const struct mxq_plan_entry *e = mxq_plan_entry(plan, i);
+  for (size_t i = 0; i < v->count; i++) {
+    const struct mxq_plan_entry *e = entry(v, i);
+    bool kept = e->format == MXQ_FORMAT_NONE;
     json_begin(&j, NULL, '{');
     json_text(&j, "name", e->tensor->name);
     json_text(&j, "source_dtype", mxq_dtype_name(e->tensor->dtype));
     json_counts(&j, "shape", e->tensor->ndim, e->tensor->shape);
-    if (e->format != MXQ_FORMAT_NONE) {
-      uint64_t axes[2] = {e->axis_first, e->axis_last};
-      json_text(&j, "format", mxq_format_name(e->format));
-      json_counts(&j, "axes", 2, axes);
-    } else {
-      json_text(&j, "keep", e->reason);
+    json_text(&j, "format", kept ? "keep" : mxq_format_name(e->format));
+    json_flag(&j, "keep", kept);
+    if (kept) {
       json_flag(&j, "warn", e->warn);
+    } else {
+      uint64_t axes[2] = {e->axis_first, e->axis_last};
+      json_counts(&j, "axes", 2, axes);
     }
     json_text(&j, "reason", e->reason);
-    json_text(&j, "rule", rule_text(rule, sizeof rule, args, e->rule));
+    json_text(&j, "rule", rule_text(rule, sizeof rule, v->args, e->rule));
     if (e->rule == SIZE_MAX)
       json_null(&j, "rule_index");
     else
@@ -58,13 +93,16 @@ static void print_json(const struct args *args, const mxq_reader *reader, const 
   json_count(&j, "kept", t->kept);
   json_count(&j, "bytes_in", t->bytes_in);
   json_count(&j, "bytes_out", t->bytes_out);
-  json_count(&j, "file_bytes_in", mxq_reader_file_bytes(reader));
-  json_count(&j, "file_bytes", t->file_bytes);
+  json_count(&j, "file_bytes_in", mxq_reader_file_bytes(v->reader));
+  if (v->plan)
+    json_count(&j, "file_bytes", t->file_bytes);
+  else
+    json_null(&j, "file_bytes");
   if (t->quantized)
     json_real(&j, "bits_per_weight", t->bits_per_weight);
   else
     json_null(&j, "bits_per_weight");
-  json_text(&j, "graph", t->graph_each ? "each" : "none");
+  json_text(&j, "graph", !v->plan ? NULL : t->graph_each ? "each" : "none");
   json_end(&j, '}');
   json_count(&j, "peak_bytes", t->peak_bytes);
   json_end(&j, '}');
@@ -75,14 +113,14 @@ static void print_row(const struct mxq_plan_entry *e, bool rules) {
   char shape[SHAPE + 1], in[TEXT_NUMBER], out[TEXT_NUMBER], why[80];
   bool kept = e->format == MXQ_FORMAT_NONE;
   text_cell(stdout, e->tensor->name, NAME);
-  printf(" %-*s %-*s %-*s ", DTYPE, mxq_dtype_name(e->tensor->dtype), SHAPE,
+  printf(" %-*s %-*s %-*s", DTYPE, mxq_dtype_name(e->tensor->dtype), SHAPE,
          text_shape(shape, sizeof shape, e->tensor->ndim, e->tensor->shape), FORMAT, kept ? "keep" : mxq_format_name(e->format));
   /* What does not fit beside, and how an unusual shape is blocked, stands on a line of its own. */
   bool beside = kept && text_columns(e->reason) <= WHY;
   if (beside)
-    text_print(stdout, e->reason);
+    printf(" %s", e->reason);
   else if (!kept && snprintf(why, sizeof why, "%s > %s", text_count(in, e->bytes_in), text_count(out, e->bytes_out)) <= WHY)
-    fputs(why, stdout);
+    printf(" %s", why);
   putchar('\n');
   bool usual = !kept && strcmp(e->reason, "last axis") == 0;
   if (!beside && !usual) {
@@ -95,63 +133,62 @@ static void print_row(const struct mxq_plan_entry *e, bool rules) {
 }
 
 /* Each rule, and how many tensors it decided. */
-static int print_rules(const struct args *args, const mxq_plan *plan) {
-  size_t count = args->quantize.rule_count;
-  uint64_t *hits = calloc(count + 1, sizeof *hits);
-  if (!hits)
-    return EXIT_OUTPUT;
-  for (size_t i = 0; i < mxq_plan_count(plan); i++) {
-    size_t rule = mxq_plan_entry(plan, i)->rule;
-    hits[rule == SIZE_MAX ? count : rule]++;
-  }
-  for (size_t i = 0; i < count; i++) {
+static void print_rules(const struct view *v) {
+  for (size_t r = 0; r < v->args->quantize.rule_count; r++) {
     char rule[8192], n[TEXT_NUMBER];
-    printf("rule %zu: ", i + 1);
-    text_fit(stdout, rule_text(rule, sizeof rule, args, i), 50);
-    printf(": %s tensors\n", text_count(n, hits[i]));
+    uint64_t hits = 0;
+    for (size_t i = 0; i < v->count; i++)
+      hits += entry(v, i)->rule == r;
+    printf("rule %zu: ", r + 1);
+    text_fit(stdout, rule_text(rule, sizeof rule, v->args, r), 50);
+    printf(": %s tensors\n", text_count(n, hits));
   }
-  free(hits);
-  return EXIT_DONE;
 }
 
-static int print_text(const struct args *args, const mxq_reader *reader, const mxq_plan *plan, const struct mxq_plan_totals *t) {
+static void print_text(const struct view *v) {
   char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
+  const struct mxq_plan_totals *t = &v->totals;
   text_cell(stdout, "tensor", NAME);
   printf(" %-*s %-*s %-*s %s\n", DTYPE, "from", SHAPE, "shape", FORMAT, "to", "bytes, or why");
-  for (size_t i = 0; i < mxq_plan_count(plan); i++)
-    print_row(mxq_plan_entry(plan, i), args->quantize.rule_count > 0);
-  int code = print_rules(args, plan);
+  for (size_t i = 0; i < v->count; i++)
+    print_row(entry(v, i), v->args->quantize.rule_count > 0);
+  print_rules(v);
   printf("%s tensors: %s quantized, %s kept", text_count(a, t->tensors), text_count(b, t->quantized), text_count(c, t->kept));
   if (t->quantized)
     printf("; %.2f bits per weight", t->bits_per_weight);
   printf("\ndata    %s -> %s bytes\n", text_count(a, t->bytes_in), text_count(b, t->bytes_out));
-  printf("file    %s -> %s bytes\n", text_count(a, mxq_reader_file_bytes(reader)), text_count(b, t->file_bytes));
+  text_count(a, mxq_reader_file_bytes(v->reader));
+  if (!v->plan) {
+    printf("file    %s bytes, copied member by member; digests and index are added\n", a);
+    return;
+  }
+  printf("file    %s -> %s bytes\n", a, text_count(b, t->file_bytes));
   printf("memory  %.1f MiB for buffers while it runs\n", (double)t->peak_bytes / (1 << 20));
   printf("program %s\n", t->graph_each ? "returns every tensor, decoded" : "returns nothing; --graph each makes it decode every tensor");
-  return code;
 }
 
 static int plan_file(const struct args *args) {
-  const char *path = args->operands[0];
+  struct view v = {.args = args};
+  const struct mxq_quantize_options *q = &args->quantize;
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
-  mxq_reader *reader = NULL;
-  mxq_plan *plan = NULL;
-  int code = EXIT_DONE;
-  if (mxq_reader_open(path, NULL, &reader, &err) != MXQ_OK)
-    return report_failure(PLAN, path, NULL, &err);
-  if (mxq_plan_quantize(reader, &args->quantize, &plan, &err) != MXQ_OK) {
-    code = report_failure(PLAN, path, NULL, &err);
-  } else {
-    struct mxq_plan_totals totals;
-    mxq_plan_totals(plan, &totals);
-    if (args->json)
-      print_json(args, reader, plan, &totals);
-    else
-      code = print_text(args, reader, plan, &totals);
+  enum mxq_status status = mxq_reader_open(args->operands[0], NULL, &v.reader, &err);
+  if (status == MXQ_OK && mxq_reader_container(v.reader) == MXQ_PT2 && q->format == MXQ_FORMAT_NONE && q->rule_count == 0) {
+    status = plan_copy(&v, &err);
+  } else if (status == MXQ_OK) {
+    status = mxq_plan_quantize(v.reader, q, &v.plan, &err);
+    if (status == MXQ_OK) {
+      v.count = mxq_plan_count(v.plan);
+      mxq_plan_totals(v.plan, &v.totals);
+    }
   }
-  mxq_plan_free(plan);
-  mxq_reader_close(reader);
-  return code;
+  if (status == MXQ_OK && args->json)
+    print_json(&v);
+  else if (status == MXQ_OK)
+    print_text(&v);
+  free(v.copied);
+  mxq_plan_free(v.plan);
+  mxq_reader_close(v.reader);
+  return status == MXQ_OK ? EXIT_DONE : report_failure(PLAN, args->operands[0], NULL, &err);
 }
 
 int cmd_plan(int argc, char **argv) {

@@ -49,26 +49,6 @@ static void on_finding(void *user, const struct mxq_finding *f) {
   }
 }
 
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-/*
- * The bytes name no format that is read here. Does the file's name? Then it is a damaged file of that format: what was cut or changed is what the
- * bytes would have told it by. A sound zip under a zip's name is something else, not damage.
- */
-static bool name_says_damaged(const char *path) {
-  if (ends_with(path, ".safetensors") || ends_with(path, ".npy") || ends_with(path, ".safetensors.index.json"))
-    return true;
-  if (!ends_with(path, ".pt2") && !ends_with(path, ".npz"))
-    return false;
-  struct whole w = {0};
-  struct mxq_error err;
-  enum mxq_status status = whole_check(path, AS_ZIP, &w, &err);
-  return status != MXQ_OK && status != MXQ_ERR_IO && status != MXQ_ERR_NOMEM;
-}
-
 static void finding_from_error(struct verification *v, const struct mxq_error *err) {
   struct mxq_finding f = {err->code, err->subject, err->offset, err->text};
   on_finding(v, &f);
@@ -137,10 +117,6 @@ static int verify(const struct args *args) {
   bool whole = args->as == AS_ZIP || args->as == AS_JSON;
   struct mxq_read_options options = whole_read_options(args->as);
   enum mxq_status status = whole ? verify_whole(&v, &result, &err) : mxq_verify(v.path, &options, on_finding, &v, &result, &err);
-  if (status == MXQ_ERR_FORMAT && v.findings == 0 && (args->as != AS_AUTO || name_says_damaged(v.path))) {
-    finding_from_error(&v, &err);
-    status = MXQ_OK;
-  }
   const char *container = whole ? args->as == AS_ZIP ? "zip" : "json" : result.container ? mxq_container_name(result.container) : NULL;
   if (args->json && (status == MXQ_OK || v.begun))
     end_json(&v, &result, container);
