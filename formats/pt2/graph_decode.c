@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nodes that turn stored codes and scales into the tensor. All forms work on flat arrays, so that a tensor may have as many dimensions as PyTorch
+ * allows: values [blocks, 32] times scales [blocks, 1]. Which form a format takes was chosen by load and run time: SPEC.md.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "formats/pt2/write.h"
+
+enum { U8 = 1, I32 = 4, F32 = 7 };
+
+/* One tensor in work; `last` is the name's ending of the newest result. */
+struct nodes {
+  struct mxq_pt2_graph *g;
+  size_t i;
+  char last[24];
+};
+
+static void comma(struct mxq_text *t) {
+  if (t->size)
+    mxq_text_add(t, ",", 1);
+}
+
+/* A node, up to its inputs; `name` becomes the newest result. */
+static void begin(struct nodes *n, const char *target, const char *self) {
+  struct mxq_text *t = &n->g->nodes;
+  comma(t);
+  mxq_text_addf(t, "{\"target\":\"torch.ops.aten.%s\",\"inputs\":[{\"name\":\"self\",\"arg\":{\"as_tensor\":{\"name\":\"%s\"}},\"kind\":1}", target,
+                self);
+}
+
+static void argument(struct nodes *n, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void argument(struct nodes *n, const char *name, const char *fmt, ...) {
+  char value[96];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(value, sizeof value, fmt, ap);
+  va_end(ap);
+  mxq_text_addf(&n->g->nodes, ",{\"name\":\"%s\",\"arg\":{%s},\"kind\":1}", name, value);
+}
+
+static void ints(struct nodes *n, const char *name, const uint64_t *v, uint32_t count) {
+  mxq_text_addf(&n->g->nodes, ",{\"name\":\"%s\",\"arg\":{\"as_ints\":[", name);
+  for (uint32_t i = 0; i < count; i++)
+    mxq_text_addf(&n->g->nodes, "%s%" PRIu64, i ? "," : "", v[i]);
+  mxq_text_addf(&n->g->nodes, "]},\"kind\":1}");
+}
+
+/* The rest of a node, and what its result is. */
+static void end(struct nodes *n, const char *step, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides) {
+  snprintf(n->last, sizeof n->last, "t%zu%s%s", n->i, *step ? "_" : "", step);
+  mxq_text_addf(&n->g->nodes,
+                "],\"outputs\":[{\"as_tensor\":{\"name\":\"%s\"}}],\"metadata\":{\"nn_module_stack\":\"L__self__,,torch.nn.modules.module.Module\"},"
+                "\"is_hop_single_tensor_return\":null,\"name\":\"%s\"}",
+                n->last, n->last);
+  comma(&n->g->values);
+  mxq_text_addf(&n->g->values, "\"%s\":", n->last);
+  mxq_pt2_meta(&n->g->values, dtype, shape, ndim, strides, false);
+}
+
+static void cast(struct nodes *n, const char *step, const char *self, int dtype, const uint64_t *shape, uint32_t ndim) {
+  begin(n, "to.dtype", self);
+  argument(n, "dtype", "\"as_scalar_type\":%d", dtype);
+  end(n, step, dtype, shape, ndim, NULL);
+}
+
+static void reshape(struct nodes *n, const char *step, const char *self, int dtype, const uint64_t *shape, uint32_t ndim) {
+  begin(n, "reshape.default", self);
+  ints(n, "shape", shape, ndim);
+  end(n, step, dtype, shape, ndim, NULL);
+}
+
+static void look_up(struct nodes *n, enum mxq_pt2_table table, const uint64_t *shape, uint32_t ndim) {
+  char index[24];
+  snprintf(index, sizeof index, "%s", n->last);
+  begin(n, "index_select.default", mxq_pt2_table_node(table));
+  argument(n, "dim", "\"as_int\":0");
+  argument(n, "index", "\"as_tensor\":{\"name\":\"%s\"}", index);
+  end(n, "values", F32, shape, ndim, NULL);
+}
+
+/* Two codes a byte: one look-up of both. */
+static void fp4(struct nodes *n, const char *codes, uint64_t bytes) {
+  uint64_t flat[2] = {bytes, 2};
+  reshape(n, "bytes", codes, U8, flat, 1);
+  cast(n, "index", n->last, I32, flat, 1);
+  look_up(n, MXQ_TABLE_E2M1, flat, 2);
+}
+
+/* Four codes in three bytes: make a word of them, shift it four ways, mask. */
+static void fp6(struct nodes *n, const char *codes, uint64_t bytes, enum mxq_pt2_table table) {
+  uint64_t words = bytes / 3, three[2] = {words, 3}, one[2] = {words, 1}, four[2] = {words, 4}, flat = words * 4;
+  reshape(n, "bytes", codes, U8, three, 2);
+  begin(n, "mul.Tensor", n->last);
+  argument(n, "other", "\"as_tensor\":{\"name\":\"%s\"}", mxq_pt2_table_node(MXQ_TABLE_PLACE));
+  end(n, "placed", I32, three, 2, NULL);
+  begin(n, "sum.dim_IntList", n->last);
+  argument(n, "dim", "\"as_ints\":[1]");
+  argument(n, "keepdim", "\"as_bool\":true");
+  mxq_text_addf(&n->g->nodes, ",{\"name\":\"dtype\",\"arg\":{\"as_scalar_type\":%d},\"kind\":2}", I32);
+  end(n, "word", I32, one, 2, NULL);
+  begin(n, "bitwise_right_shift.Tensor", n->last);
+  argument(n, "other", "\"as_tensor\":{\"name\":\"%s\"}", mxq_pt2_table_node(MXQ_TABLE_SHIFT));
+  end(n, "shifted", I32, four, 2, NULL);
+  begin(n, "bitwise_and.Scalar", n->last);
+  argument(n, "other", "\"as_int\":63");
+  end(n, "six", I32, four, 2, NULL);
+  reshape(n, "index", n->last, I32, &flat, 1);
+  look_up(n, table, &flat, 1);
+}
+
+static void eight(struct nodes *n, const struct mxq_tensor *t, const char *codes) {
+  uint64_t shape[MXQ_MAX_NDIM + 1];
+  uint32_t ndim = mxq_pt2_codes_shape(t, shape);
+  cast(n, "values", codes, F32, shape, ndim);
+  if (t->format == MXQ_MXINT8) {
+    begin(n, "mul.Scalar", n->last);
+    argument(n, "other", "\"as_float\":0.015625");
+    end(n, "units", F32, shape, ndim, NULL);
+  }
+}
+
+/* From [rows, padded k] in f32 to the tensor's own dtype and shape, contiguous. */
+static void finish(struct nodes *n, const struct mxq_tensor *t, uint64_t padded) {
+  int dtype = mxq_pt2_stored_dtype(t->dtype);
+  uint64_t cut[2] = {t->rows, t->k}, strides[2] = {padded, 1}, order[MXQ_MAX_NDIM], stored[MXQ_MAX_NDIM], back[MXQ_MAX_NDIM];
+  bool last = t->axis_last + 1 == t->ndim || t->elements == 0;
+  if (padded != t->k) {
+    uint64_t whole[2] = {t->rows, padded};
+    reshape(n, "padded", n->last, F32, whole, 2);
+    begin(n, "slice.Tensor", n->last);
+    argument(n, "dim", "\"as_int\":1");
+    argument(n, "start", "\"as_int\":0");
+    argument(n, "end", "\"as_int\":%" PRIu64, t->k);
+    end(n, "cut", F32, cut, 2, strides);
+    if (dtype == F32) {
+      begin(n, "contiguous.default", n->last);
+      bool is_it = last && t->ndim == 2 && t->shape[0] == t->rows;
+      end(n, is_it ? "" : "whole", F32, cut, 2, NULL);
+      if (is_it)
+        return;
+    }
+  }
+  if (dtype != F32) {
+    uint64_t shape[2] = {t->rows * mxq_row_blocks(t->k), MXQ_BLOCK};
+    cast(n, "cast", n->last, dtype, padded != t->k ? cut : shape, 2);
+  }
+  if (last) {
+    reshape(n, "", n->last, dtype, t->shape, t->ndim);
+    return;
+  }
+  /* The run lies last: order[j] is the axis at place j, back[a] the place of axis a. */
+  uint32_t j = 0;
+  for (uint32_t a = 0; a < t->ndim; a++)
+    if (a < t->axis_first || a > t->axis_last)
+      order[j++] = a;
+  for (uint32_t a = t->axis_first; a <= t->axis_last; a++)
+    order[j++] = a;
+  for (j = 0; j < t->ndim; j++) {
+    stored[j] = t->shape[order[j]];
+    back[order[j]] = j;
+  }
+  reshape(n, "axes", n->last, dtype, stored, t->ndim);
+  uint64_t step = 1, moved[MXQ_MAX_NDIM];
+  for (j = t->ndim; j-- > 0; step *= stored[j])
+    moved[order[j]] = step;
+  begin(n, "permute.default", n->last);
+  ints(n, "dims", back, t->ndim);
+  end(n, "moved", dtype, t->shape, t->ndim, moved);
+  begin(n, "contiguous.default", n->last);
+  end(n, "", dtype, t->shape, t->ndim, NULL);
+}
+
+void mxq_pt2_decode(struct mxq_pt2_graph *g, size_t i, const struct mxq_tensor *t) {
+  struct nodes n = {.g = g, .i = i};
+  char codes[40], scales[40], values[24];
+  snprintf(codes, sizeof codes, "b_%zu_codes", i);
+  snprintf(scales, sizeof scales, "b_%zu_scales", i);
+  uint64_t blocks = t->rows * mxq_row_blocks(t->k), bytes = t->rows * mxq_row_code_bytes(t->format, t->k);
+  uint64_t square[2] = {blocks, MXQ_BLOCK}, column[2] = {blocks, 1}, shape[MXQ_MAX_NDIM + 1];
+  switch (t->format) {
+  case MXQ_MXFP4: fp4(&n, codes, bytes); break;
+  case MXQ_MXFP6_E2M3: fp6(&n, codes, bytes, MXQ_TABLE_E2M3); break;
+  case MXQ_MXFP6_E3M2: fp6(&n, codes, bytes, MXQ_TABLE_E3M2); break;
+  default: eight(&n, t, codes); break;
+  }
+  reshape(&n, "blocks", n.last, F32, square, 2);
+  snprintf(values, sizeof values, "%s", n.last);
+  uint32_t ndim = mxq_pt2_scales_shape(t, shape);
+  cast(&n, "powers", scales, F32, shape, ndim);
+  reshape(&n, "column", n.last, F32, column, 2);
+  char powers[24];
+  snprintf(powers, sizeof powers, "%s", n.last);
+  begin(&n, "mul.Tensor", values);
+  argument(&n, "other", "\"as_tensor\":{\"name\":\"%s\"}", powers);
+  end(&n, "scaled", F32, square, 2, NULL);
+  finish(&n, t, mxq_row_blocks(t->k) * MXQ_BLOCK);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* Under which names tensors are stored: their own, unless PyTorch cannot hold it as the path of a module's parameter. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/pt2/torch_names.h"
+#include "formats/pt2/write.h"
+#include "lib/base/fail.h"
+#include "lib/io/io.h"
+
+struct word {
+  const char *s;
+  size_t n;
+};
+
+static int order(const void *key, const void *entry) {
+  const struct word *w = key;
+  const char *e = *(const char *const *)entry;
+  size_t n = strlen(e);
+  int c = memcmp(w->s, e, w->n < n ? w->n : n);
+  return c ? c : (w->n > n) - (w->n < n);
+}
+
+#define LISTED(word, list) (bsearch(&(word), list, sizeof list / sizeof *list, sizeof *list, order) != NULL)
+
+/* A component that is a keyword or an attribute: ep.module() could not set it. */
+static bool taken_by_torch(const char *s, size_t n, bool first) {
+  struct word w = {s, n};
+  return LISTED(w, mxq_python_keywords) || LISTED(w, mxq_torch_module) || (first && LISTED(w, mxq_torch_graph_module));
+}
+
+struct naming {
+  struct mxq_pt2_writer *w;
+  const char **sorted;               /* all tensors' names */
+  struct mxq_names stored;
+  bool nomem;
+};
+
+static bool put(struct naming *n, const char *s, size_t len) {
+  uint32_t number = 0;
+  enum mxq_names_put r = mxq_names_put(&n->stored, s, len, &number);
+  n->nomem |= r == MXQ_NAMES_NOMEM;
+  return r == MXQ_NAMES_NEW;
+}
+
+/* Whether some tensor's name begins with s and a dot, so that s is a module. */
+static bool is_parent(const struct naming *n, const char *s, size_t len) {
+  size_t lo = 0, hi = n->w->count;
+  while (lo < hi) {
+    size_t mid = lo + (hi - lo) / 2;
+    int c = strncmp(n->sorted[mid], s, len);
+    if (c == 0)
+      c = (unsigned char)n->sorted[mid][len] - '.';
+    if (c == 0)
+      return true;
+    if (c < 0)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  return false;
+}
+
+static int by_bytes(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static bool can_hold(const struct naming *n, const char *name) {
+  size_t len = strlen(name);
+  if (len == 0 || name[len - 1] == '.' || strpbrk(name, "\"\\\n") || is_parent(n, name, len))
+    return false;
+  bool first = true;
+  for (const char *s = name; s; first = false) {
+    const char *dot = strchr(s, '.');
+    if (taken_by_torch(s, dot ? (size_t)(dot - s) : strlen(s), first))
+      return false;
+    s = dot ? dot + 1 : NULL;
+  }
+  return true;
+}
+
+/* base + ending, or with _1, _2, ... where that is a tensor or a module already. NULL: out of memory. */
+static const char *unused(struct naming *n, const char *base, const char *ending) {
+  size_t room = strlen(base) + strlen(ending) + 24;
+  char *s = mxq_arena_alloc(&n->w->plan_arena, room);
+  if (!s) {
+    n->nomem = true;
+    return NULL;
+  }
+  int len = snprintf(s, room, "%s%s", base, ending);
+  for (unsigned suffix = 1; !n->nomem; suffix++) {
+    if (!is_parent(n, s, (size_t)len) && put(n, s, (size_t)len))
+      return s;
+    len = snprintf(s, room, "%s%s_%u", base, ending, suffix);
+  }
+  return NULL;
+}
+
+static void name_kept(struct naming *n) {
+  struct mxq_pt2_writer *w = n->w;
+  char number[24];
+  for (size_t i = 0; i < w->count && !n->nomem; i++) {
+    struct mxq_pt2_item *item = &w->items[i];
+    item->own_name = can_hold(n, item->t.name);
+    if (item->t.format != MXQ_FORMAT_NONE || !item->own_name)
+      continue;
+    put(n, item->t.name, strlen(item->t.name));
+    item->stored[0] = item->t.name;
+  }
+  for (size_t i = 0; i < w->count && !n->nomem; i++) {
+    struct mxq_pt2_item *item = &w->items[i];
+    snprintf(number, sizeof number, "t%zu", i);
+    if (item->t.format == MXQ_FORMAT_NONE && !item->own_name)
+      item->stored[0] = unused(n, number, "");
+  }
+}
+
+static void name_quantized(struct naming *n) {
+  struct mxq_pt2_writer *w = n->w;
+  char number[24];
+  for (size_t i = 0; i < w->count && !n->nomem; i++) {
+    struct mxq_pt2_item *item = &w->items[i];
+    if (item->t.format == MXQ_FORMAT_NONE)
+      continue;
+    snprintf(number, sizeof number, "t%zu", i);
+    const char *base = item->own_name ? item->t.name : number;
+    item->stored[0] = unused(n, base, "_codes");
+    item->stored[1] = unused(n, base, "_scales");
+  }
+}
+
+enum mxq_status mxq_pt2_name(struct mxq_pt2_writer *w, struct mxq_error *err) {
+  struct naming n = {.w = w};
+  n.sorted = malloc((w->count + 1) * sizeof *n.sorted);
+  if (!n.sorted)
+    return mxq_fail_nomem(err, "");
+  for (size_t i = 0; i < w->count; i++)
+    n.sorted[i] = w->items[i].t.name;
+  qsort(n.sorted, w->count, sizeof *n.sorted, by_bytes);
+  name_kept(&n);
+  name_quantized(&n);
+  for (int table = 0; table < MXQ_TABLE_COUNT && !n.nomem; table++) {
+    bool used = false;
+    for (size_t i = 0; i < w->count && mxq_pt2_each(w); i++)
+      used |= mxq_pt2_table_used(table, w->items[i].t.format);
+    w->table_name[table] = used ? unused(&n, mxq_pt2_table_fqn(table), "") : NULL;
+  }
+  free(n.sorted);
+  mxq_names_free(&n.stored);
+  return n.nomem ? mxq_fail_nomem(err, "") : MXQ_OK;
+}
+
+bool mxq_pt2_root_valid(const char *root, size_t n) {
+  if (n == 0 || n > MXQ_PT2_LONGEST_ROOT || !mxq_utf8_valid(root, n) || strcmp(root, ".") == 0 || strcmp(root, "..") == 0)
+    return false;
+  for (size_t i = 0; i < n; i++)
+    if ((unsigned char)root[i] < 0x20 || root[i] == 0x7F || root[i] == '/' || root[i] == '\\' || root[i] == ':')
+      return false;
+  return true;
+}
