@@ -22,7 +22,7 @@ struct view {
 
 static const struct mxq_plan_entry *entry(const struct view *v, size_t i) { return v->plan ? mxq_plan_entry(v->plan, i) : &v->copied[i]; }
 
-/* What `--format none` does with an archive, as quantize.c decides it. */
+/* What `--format none` does with an archive. */
 static enum mxq_status plan_copy(struct view *v, struct mxq_error *err) {
   v->copied = calloc(mxq_reader_count(v->reader) + 1, sizeof *v->copied);
   if (!v->copied) {
@@ -169,13 +169,12 @@ static void print_text(const struct view *v) {
 
 static int plan_file(const struct args *args) {
   struct view v = {.args = args};
-  const struct mxq_quantize_options *q = &args->quantize;
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   enum mxq_status status = mxq_reader_open(args->operands[0], NULL, &v.reader, &err);
-  if (status == MXQ_OK && mxq_reader_container(v.reader) == MXQ_PT2 && q->format == MXQ_FORMAT_NONE && q->rule_count == 0) {
+  if (status == MXQ_OK && is_copy(args, v.reader)) {
     status = plan_copy(&v, &err);
   } else if (status == MXQ_OK) {
-    status = mxq_plan_quantize(v.reader, q, &v.plan, &err);
+    status = mxq_plan_quantize(v.reader, &args->quantize, &v.plan, &err);
     if (status == MXQ_OK) {
       v.count = mxq_plan_count(v.plan);
       mxq_plan_totals(v.plan, &v.totals);

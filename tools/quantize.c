@@ -6,12 +6,6 @@
 #include "tools/report.h"
 #include "tools/text.h"
 
-/* `--format none` alone: an archive is copied member by member, so that a program stays what it is. */
-static bool is_copy(const struct conversion *c) {
-  const struct mxq_quantize_options *q = &c->args->quantize;
-  return mxq_reader_container(c->reader) == MXQ_PT2 && q->format == MXQ_FORMAT_NONE && q->rule_count == 0;
-}
-
 static void list(const mxq_plan *plan) {
   for (size_t i = 0; i < mxq_plan_count(plan); i++) {
     const struct mxq_plan_entry *e = mxq_plan_entry(plan, i);
@@ -93,7 +87,7 @@ int cmd_quantize(int argc, char **argv) {
     struct conversion c;
     code = conversion_begin(&c, &args);
     if (code < 0)
-      code = is_copy(&c) ? copy(&c) : convert(&c);
+      code = is_copy(&args, c.reader) ? copy(&c) : convert(&c);
     conversion_end(&c);
     interrupt_obey();
   }

@@ -87,6 +87,10 @@ bool is_users(const mxq_reader *reader, const struct mxq_tensor *tensor) {
   return !info.weights;
 }
 
+bool is_copy(const struct args *args, const mxq_reader *reader) {
+  return mxq_reader_container(reader) == MXQ_PT2 && args->quantize.format == MXQ_FORMAT_NONE && args->quantize.rule_count == 0;
+}
+
 int finish_stdout(int code) {
   int failed = ferror(stdout), number = 0;
   if (fflush(stdout) != 0) {

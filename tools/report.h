@@ -20,6 +20,8 @@ int report_failure(enum command command, const char *in, const char *out, const 
 
 /* False for the tables that the program of a weights archive carries: they are none of the user's tensors. */
 bool is_users(const mxq_reader *reader, const struct mxq_tensor *tensor);
+/* `--format none` alone: an archive is copied member by member, so that a program stays what it is. */
+bool is_copy(const struct args *args, const mxq_reader *reader);
 
 /* Flushes standard output. Returns `code`, or EXIT_OUTPUT when something printed was lost and code is 0. */
 int finish_stdout(int code);
