@@ -193,5 +193,5 @@ void mxq_pt2_model(const struct mxq_pt2_writer *w, struct mxq_text *t) {
   append_quoted(t, &manifest);
   LITERAL(t, "},\"treespec_namedtuple_fields\":{}},\"opset_version\":{\"aten\":10},\"range_constraints\":{},"
              "\"schema_version\":{\"major\":8,\"minor\":20},\"verifiers\":[\"TRAINING\"],\"torch_version\":");
-  mxq_text_addf(t, "\"none; written by mxquant %s\",\"guards_code\":[]}", mxq_version());
+  mxq_text_addf(t, "\"mxquant %s\",\"guards_code\":[]}", mxq_version());
 }

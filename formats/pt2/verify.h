@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files verify*.c share. */
+#ifndef MXQ_PT2_VERIFY_H
+#define MXQ_PT2_VERIFY_H
+
+#include "formats/pt2/digest.h"
+#include "formats/pt2/write.h"
+#include "formats/zip/zip.h"
+
+struct mxq_pt2_check {
+  const struct mxq_source *source;
+  const char *path;
+  void (*on_finding)(void *user, const struct mxq_finding *finding);
+  void *user;
+  struct mxq_verify_result *result;
+  struct mxq_error *err;
+
+  mxq_zip *zip;
+  mxq_reader *reader;                /* NULL when it could not be opened */
+  struct mxq_arena arena;
+  size_t digests_member;             /* SIZE_MAX: none */
+  bool digests_in_force;             /* parsed, and not carried along by a re-save */
+  struct mxq_digests digests;
+
+  /* verify_form.c */
+  struct mxq_zip_out *out;
+  unsigned char *want, *buf;
+  bool same;                         /* no departure from the canonical form so far */
+};
+
+/* One finding; offset as in struct mxq_finding. */
+void mxq_pt2_find(struct mxq_pt2_check *c, enum mxq_status code, const char *subject, uint64_t offset, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* verify_cut.c: names what a file that ends too early lacks. False: the file's beginning does not show it. */
+bool mxq_pt2_find_cut(struct mxq_pt2_check *c);
+
+/* verify_form.c: the canonical form, for archives whose digests are in force. Members in order, then the rest. MXQ_ERR_IO or _NOMEM. */
+enum mxq_status mxq_pt2_form_begin(struct mxq_pt2_check *c);
+enum mxq_status mxq_pt2_form_member(struct mxq_pt2_check *c, size_t i);
+enum mxq_status mxq_pt2_form_end(struct mxq_pt2_check *c);
+void mxq_pt2_form_free(struct mxq_pt2_check *c);
+/* True when every header has the form that PyTorch's writer gives it, so that PyTorch saved the archive. */
+bool mxq_pt2_saved_by_torch(const mxq_zip *zip);
+/* The digest of member i (an index of the zip), NULL when there is none. */
+const unsigned char *mxq_pt2_digest_of(const struct mxq_pt2_check *c, size_t i);
+
+#endif
