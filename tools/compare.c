@@ -122,7 +122,7 @@ static int compare(const struct args *args) {
   mxq_reader_close(a);
   mxq_reader_close(b);
   if (status != MXQ_OK)
-    return report_failure(COMPARE, path, NULL, &err);
+    return report_failure(COMPARE, strcmp(err.subject, args->operands[0]) == 0 ? args->operands[0] : path, NULL, &err);
   return c.below ? EXIT_DIFFERENT : EXIT_DONE;
 }
 

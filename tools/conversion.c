@@ -71,6 +71,8 @@ static bool is_input(const struct conversion *c) {
 int conversion_begin(struct conversion *c, const struct args *args) {
   *c = (struct conversion){.args = args, .in = args->operands[0], .out = args->output, .start = seconds_now()};
   c->to_stdout = strcmp(c->out, "-") == 0;
+  if (c->to_stdout)
+    c->out = "standard output";
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   if (is_input(c))
     return complain_usage(args, "%s: input and output are the same file; name another output", c->out);

@@ -50,7 +50,7 @@ static void print_text(const struct conversion *c, const struct mxq_summary *s) 
   char n[TEXT_NUMBER], m[TEXT_NUMBER];
   text_print(stderr, c->in);
   fputs(" -> ", stderr);
-  text_print(stderr, c->to_stdout ? "standard output" : c->out);
+  text_print(stderr, c->out);
   fprintf(stderr, "\n  decoded    %s tensors to %s; %s copied as they are\n", text_count(n, s->totals.quantized),
           c->args->dtype == MXQ_DTYPE_NONE ? "the dtype of their source" : dtype_word(c->args), text_count(m, s->totals.kept));
   if (s->to_inf)

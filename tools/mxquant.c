@@ -66,6 +66,7 @@ static int run(int i, int argc, char **argv) {
 
 int main(int argc, char **argv) {
   guard_descriptors();
+  setvbuf(stderr, NULL, _IOLBF, 8192);
   /* A write fails instead, with EPIPE or EFBIG, and the output is cleaned up. */
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);

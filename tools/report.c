@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/text.h"
 
@@ -53,29 +55,28 @@ int exit_code_of(enum command command, enum mxq_status status) {
   return EXIT_INPUT;
 }
 
+/* Whether the subject of an error, which is cut to fit, is that path. */
 static bool names_file(const char *subject, const char *path) {
-  return path && strncmp(subject, path, sizeof((struct mxq_error *)0)->subject - 1) == 0;
+  size_t n = strlen(subject);
+  return path && n > 0 && strncmp(subject, path, n) == 0 && (path[n] == 0 || n + 4 >= sizeof((struct mxq_error *)0)->subject);
 }
 
 int report_failure(enum command command, const char *in, const char *out, const struct mxq_error *err) {
   int code = exit_code_of(command, err->code);
   if (err->code == MXQ_ERR_CANCELLED || (err->code == MXQ_ERR_WRITE && err->sys_errno == EPIPE))
     return code;
-  const char *file = err->code == MXQ_ERR_WRITE || err->code == MXQ_ERR_EXISTS ? out : in;
-  bool file_itself = !file || err->subject[0] == 0 || names_file(err->subject, in) || names_file(err->subject, out);
-  if (file_itself && err->subject[0])
-    file = err->subject;
+  bool writing = err->code == MXQ_ERR_WRITE || err->code == MXQ_ERR_EXISTS;
+  const char *file = writing && out ? out : in, *subject = err->subject;
+  if (names_file(subject, in) || names_file(subject, out)) {
+    file = names_file(subject, in) ? in : out;
+    subject = "";
+  }
   char at[40] = "";
-  if (err->offset != MXQ_NO_OFFSET && err->code != MXQ_ERR_NONFINITE && err->code != MXQ_ERR_USAGE && err->code != MXQ_ERR_WRITE &&
-      !strstr(err->text, "byte "))
+  if (err->offset != MXQ_NO_OFFSET && !writing && err->code != MXQ_ERR_NONFINITE && err->code != MXQ_ERR_USAGE && !strstr(err->text, "byte "))
     snprintf(at, sizeof at, " (byte %" PRIu64 ")", err->offset);
-  const char *hint = err->code == MXQ_ERR_NONFINITE && !strstr(err->text, "nonfinite") ? "; use --nonfinite block or saturate"
-                     : err->code == MXQ_ERR_EXISTS && !strstr(err->text, "-f")         ? "; use -f to replace it"
-                                                                                       : "";
-  if (file_itself)
-    complain("%s%s%s%s%s", file ? file : "", file ? ": " : "", err->text, at, hint);
-  else
-    complain("%s: %s'%s': %s%s%s", file, err->code == MXQ_ERR_NONFINITE ? "tensor " : "", err->subject, err->text, at, hint);
+  const char *what = *subject && err->code == MXQ_ERR_NONFINITE ? "tensor " : "", *quote = *subject ? "'" : "";
+  const char *hint = err->code == MXQ_ERR_NONFINITE ? " (option --nonfinite)" : err->code == MXQ_ERR_EXISTS ? "; -f replaces it" : "";
+  complain("%s%s%s%s%s%s%s%s%s%s", file ? file : "", file ? ": " : "", what, quote, subject, quote, *subject ? ": " : "", err->text, at, hint);
   return code;
 }
 
@@ -93,13 +94,16 @@ bool is_copy(const struct args *args, const mxq_reader *reader) {
 
 int finish_stdout(int code) {
   int failed = ferror(stdout), number = 0;
+  struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
   if (fflush(stdout) != 0) {
     number = errno;
     failed = 1;
   }
   if (!failed)
     return code;
-  if (number != EPIPE)
+  /* An earlier write may have met the broken pipe: its errno is gone, but the pipe still tells. */
+  bool gone = number == EPIPE || (number == 0 && poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR));
+  if (!gone)
     complain("standard output: %s; what was printed is not complete", number ? strerror(number) : "a write failed");
   return code == EXIT_DONE ? EXIT_OUTPUT : code;
 }
