@@ -15,13 +15,13 @@ static const struct {
   int (*run)(int argc, char **argv);
   const char *about;
 } commands[] = {
-    {"quantize", "mxquant quantize", cmd_quantize, "IN -o OUT.pt2 --format F     weights to an archive of MX blocks"},
-    {"dequantize", "mxquant dequantize", cmd_dequantize, "IN -o OUT.safetensors        and back to f32, bf16 or f16"},
-    {"inspect", "mxquant inspect", cmd_inspect, "FILE                         what is in it"},
-    {"verify", "mxquant verify", cmd_verify, "FILE                         is every byte of it right"},
-    {"compare", "mxquant compare", cmd_compare, "A B                          how far apart are two files"},
-    {"plan", "mxquant plan", cmd_plan, "IN --format F                what quantize would do, and why"},
-    {"bench", "mxquant bench", cmd_bench, "                             how fast are the kernels here"},
+    {"quantize", "mxquant quantize", cmd_quantize, "IN -o OUT.pt2 --format F  weights to an archive of MX blocks"},
+    {"dequantize", "mxquant dequantize", cmd_dequantize, "IN -o OUT.safetensors     and back to f32, bf16 or f16"},
+    {"inspect", "mxquant inspect", cmd_inspect, "FILE                      what is in it"},
+    {"verify", "mxquant verify", cmd_verify, "FILE                      is every byte of it right"},
+    {"compare", "mxquant compare", cmd_compare, "A B                       how far apart are two files"},
+    {"plan", "mxquant plan", cmd_plan, "IN --format F             what quantize would do, and why"},
+    {"bench", "mxquant bench", cmd_bench, "                          how fast are the kernels here"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
