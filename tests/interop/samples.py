@@ -110,6 +110,8 @@ def awkward_names():
              'w', 'w_codes', 'w_scales', 'w_codes_1', 'W', 'pre', 'pre.fix', 'pre.fix.deep', 'type', 'x.half', 'to.w', 'eval', 'meta.w', 'graph.w', 'x.graph.w',
              'forward', 'layer.forward.w', 'training', 'x.training', 'state_dict.w', 'class', 'x.lambda.w', 'None', 'x.True', 't0', 't0_codes', 't1_scales', 't2', 't3_codes',
              'module', 'code', '_modules', '_parameters.w', 'buffers', 'weight', 'bias.weight', '__class__', '__dict__.w', 'self', 'x', 'output', 'lift_fresh', 'mul', 'lut',
+             'a_codes.w', 'a', 'ret\rurn', 'self', 'self.w', 'e\u0301.w', '\ufb01', 'x.\u1e9b\u0323', '\u30ab\u3099', '\U0001d431', 'K', '\uff21.w', 'validate_inputs', 'range_constraints.w',
+             '_in_spec', '_out_spec.w', '_guards_fn.w', 'x._guards_fn', 'line\u2028sep', '\x0c', '\u200b', '{x}', '%s', '$(x)', '<b>&amp;', 'x.0', '00', '-1', 'a' * 200 + '.é',
              'mx_lut', 'p_w', 'b_w', 'c_lut', 'a__b', 'a-b', 'A.B', 'a.B', '\u00e9', 'e\u0301', '__metadata', 'data', 'model']
     out = {}
     for i, name in enumerate(names):

@@ -166,3 +166,58 @@ def ragged(c, folder):
     out, _ = quantize(folder, tensors, 'keep', '--format', 'mxfp8', '--ragged', 'keep')
     archive = oracle_archive.Archive(out)
     c.equal(set(archive.mx['tensors']), {n for n, t in tensors.items() if spine.expect('mxfp8-e4m3', t, ragged='keep')}, 'quantized')
+
+
+@test('F4 and F6 tensors are kept byte for byte and get their dtype back')
+def narrow(c, folder):
+    parts = {'four': ('F4', [4, 64], bytes(range(128))), 'six': ('F6_E2M3', [2, 32], bytes(range(100, 148))), 'three': ('F6_E3M2', [4, 4], bytes(range(12))), 'w': ('F32', [2, 32], samples.gauss(1, 2, 32).numpy().tobytes()),
+             'nothing': ('F4', [0, 2], b'')}
+    header, data = {'__metadata__': {'a': 'b'}}, b''
+    for name, (dtype, shape, raw) in parts.items():
+        header[name] = {'dtype': dtype, 'shape': shape, 'data_offsets': [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    text += b' ' * (-len(text) % 8)
+    source, out, back = (os.path.join(folder, n) for n in ('s.safetensors', 'o.pt2', 'b.safetensors'))
+    with open(source, 'wb') as f:
+        f.write(len(text).to_bytes(8, 'little') + text + data)
+    for fmt in ('mxfp4', 'none'):
+        mxq('quantize', source, '-o', out, '-f', '--format', fmt)
+        archive = oracle_archive.Archive(out)
+        c.equal(set(archive.mx['tensors']), {'w'} - {fmt == 'none' and 'w'}, 'manifest')
+        c.equal({n: (k['dtype'].lower(), k['shape']) for n, k in archive.mx.get('kept', {}).items()}, {n: (p[0].lower(), p[1]) for n, p in parts.items() if p[0] != 'F32'}, 'mx.kept')
+        result = spine.load(out).module()()
+        for n, (dtype, shape, raw) in parts.items():
+            if dtype != 'F32':
+                c(result[n].dtype == torch.uint8 and samples.bits(result[n]) == raw, f'{n}: {result[n].dtype} {tuple(result[n].shape)} in PyTorch')
+        mxq('verify', out)
+        mxq('dequantize', out, '-o', back, '-f')
+        with open(back, 'rb') as f:
+            seen = json.loads(f.read(int.from_bytes(f.read(8), 'little')))
+            body = f.read()
+        for n, (dtype, shape, raw) in parts.items():
+            if n == 'w' and fmt != 'none':
+                continue
+            a, b = seen[n]['data_offsets']
+            c.equal((seen[n]['dtype'], seen[n]['shape'], body[a:b]), (dtype, shape, raw), f'{fmt}: {n} on the way back')
+
+
+@test('what is MX already is never encoded again')
+def twice(c, folder):
+    tensors = samples.shapes()
+    for fmt in ('mxfp4', 'mxint8'):
+        out, _ = quantize(folder, tensors, fmt, '--format', fmt)
+        again = os.path.join(folder, fmt + '.again.pt2')
+        done = mxq('quantize', out, '-o', again, '--format', fmt)
+        c(b'already' in done.stderr or b'MX' in done.stderr, f'reported as such: {done.stderr!r}')
+        a, b = oracle_archive.Archive(out), oracle_archive.Archive(again)
+        c(a.mx['tensors'].keys() == b.mx['tensors'].keys(), 'tensors')
+        for n, t in a.mx['tensors'].items():
+            for role in ('codes', 'scales'):
+                one, two = (x.payload(y['tensors'][n][role])[2] for x, y in ((a, a.mx), (b, b.mx)))
+                c(a.raw[one.offset:one.offset + one.size] == b.raw[two.offset:two.offset + two.size], f'{n} {role}')
+        c(mxq('quantize', out, '-o', again, '-f', '--rule', 'linear.weight=mxfp8', code=None).returncode == 1, 'a rule of another format for an MX tensor')
+        spine.same(c, 'again in PyTorch', spine.load(again).module()()['experts'], spine.load(out).module()()['experts'])
+        copy = os.path.join(folder, fmt + '.copy.pt2')
+        mxq('quantize', out, '-o', copy, '--format', 'none')
+        c(open(copy, 'rb').read() == open(out, 'rb').read(), 'a copy of our own archive is the same file')
