@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables that a decoding program keeps as tensor constants: values of codes, and how four 6-bit codes lie in three bytes. */
-#include <assert.h>
-#include <string.h>
-
 #include "formats/pt2/write.h"
 #include "lib/base/bytes.h"
 
@@ -70,11 +67,7 @@ static uint32_t entry(enum mxq_pt2_table table, size_t i) {
   }
 }
 
-void mxq_pt2_table_data(enum mxq_pt2_table table, size_t offset, void *buf, size_t n) {
-  unsigned char all[2048];
-  size_t bytes = mxq_pt2_table_bytes(table);
-  assert(bytes <= sizeof all && offset <= bytes && n <= bytes - offset);
-  for (size_t i = 0; i < bytes / 4; i++)
-    mxq_put32(all + 4 * i, entry(table, i));
-  memcpy(buf, all + offset, n);
+void mxq_pt2_table_data(enum mxq_pt2_table table, void *buf) {
+  for (size_t i = 0; i < mxq_pt2_table_bytes(table) / 4; i++)
+    mxq_put32((unsigned char *)buf + 4 * i, entry(table, i));
 }

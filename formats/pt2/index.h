@@ -9,6 +9,7 @@
 
 #include <mxq/tensor.h>
 #include "formats/json/json.h"
+#include "formats/zip/write.h"
 
 #define MXQ_INDEX_MEMBER "extra/mxq_index.txt"
 
@@ -22,5 +23,15 @@ struct mxq_index_line {
 void mxq_index_sort(struct mxq_index_line *lines, size_t count);
 /* Appends the line; its size depends on all but the CRCs. */
 void mxq_index_line(struct mxq_text *text, const struct mxq_index_line *line);
+
+/* index_crc.c: the CRCs of all lines while an archive's data streams by. Extents are those of the new file, each in one member. */
+struct mxq_index_crcs;
+struct mxq_index_crcs *mxq_index_crcs_new(struct mxq_index_line *lines, size_t line_count, const struct mxq_zip_out *members,
+                                          size_t count); /* NULL: out of memory */
+/* n bytes of member data at file position pos, in ascending order. */
+void mxq_index_crcs_add(struct mxq_index_crcs *crcs, uint64_t pos, const void *data, size_t n);
+/* Fills in the lines' CRCs; the members' own are known. */
+void mxq_index_crcs_fill(struct mxq_index_crcs *crcs, const struct mxq_zip_out *members, size_t count);
+void mxq_index_crcs_free(struct mxq_index_crcs *crcs); /* NULL is accepted */
 
 #endif

@@ -3,12 +3,10 @@
 #include "formats/pt2/write.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "formats/pt2/canon.h"
-#include "lib/base/bytes.h"
 #include "lib/base/fail.h"
 
 /* ---- add ---- */
@@ -113,7 +111,7 @@ static enum mxq_status size(struct mxq_writer *base, uint64_t *bytes, struct mxq
   struct mxq_pt2_writer *w = (struct mxq_pt2_writer *)base;
   enum mxq_status status = mxq_pt2_plan(w, err);
   if (status == MXQ_OK)
-    *bytes = w->total;
+    *bytes = w->out.total;
   return status;
 }
 
@@ -125,111 +123,22 @@ struct run {
   struct mxq_pt2_writer *w;
   mxq_pull_fn pull;
   void *user;
-  struct mxq_sha256 *hash;
-  size_t member;                     /* in work; SIZE_MAX before the first */
-  uint64_t pos;
-  struct mxq_text text;              /* of the index, then of the digests */
 };
 
-/* 40 digits that follow from all data before them: two numbers, as PyTorch's writer has them. */
-static enum mxq_status make_id(struct run *r, struct mxq_error *err) {
-  unsigned char sum[MXQ_SHA256_BYTES];
-  bool ok = mxq_sha256_start(r->hash);
-  for (size_t i = 0; i < r->member; i++)
-    ok = ok && mxq_sha256_add(r->hash, r->w->digests.entries[i].sha256, MXQ_SHA256_BYTES);
-  if (!ok || !mxq_sha256_end(r->hash, sum))
-    return mxq_fail_nomem(err, "");
-  mxq_text_addf(&r->text, "%020" PRIu64 "%020" PRIu64, mxq_get64(sum), mxq_get64(sum + 8));
-  return MXQ_OK;
-}
-
-/* CRCs of the tensors' members, for the index. A tensor's members follow one another. */
-static void make_index(struct run *r) {
-  struct mxq_pt2_writer *w = r->w;
-  uint32_t *crc = calloc(2 * w->count + 1, sizeof *crc);
-  if (!crc) {
-    r->text.failed = true;
-    return;
-  }
-  for (size_t m = 0; m < w->member_count && w->parts[m].origin == MXQ_FROM_TENSOR; m++)
-    crc[2 * w->parts[m].tensor + (size_t)w->parts[m].part] = w->members[m].crc;
-  for (size_t i = 0; i < w->count; i++) {
-    /* A line's tensor is the first field of an item. */
-    size_t number = (size_t)((const struct mxq_pt2_item *)(const void *)w->lines[i].tensor - w->items);
-    w->lines[i].crc[0] = crc[2 * number];
-    w->lines[i].crc[1] = crc[2 * number + 1];
-    mxq_index_line(&r->text, &w->lines[i]);
-  }
-  free(crc);
-}
-
-static enum mxq_status start_member(struct run *r, size_t m, struct mxq_error *err) {
-  enum mxq_status status = MXQ_OK;
-  r->member = m;
-  r->pos = 0;
-  r->text.size = 0;
-  switch (r->w->parts[m].origin) {
-  case MXQ_FROM_ID: status = make_id(r, err); break;
-  case MXQ_FROM_INDEX: make_index(r); break;
-  case MXQ_FROM_DIGESTS: mxq_digests_text(&r->w->digests, &r->text); break;
-  default: break;
-  }
-  if (status == MXQ_OK && r->text.failed)
-    status = mxq_fail_nomem(err, r->w->members[m].name);
-  return status;
-}
-
-/* Every member that holds something passes here; an empty one has the digest of nothing. */
-static enum mxq_status close_members(struct run *r, size_t until, struct mxq_error *err) {
-  struct mxq_pt2_writer *w = r->w;
-  for (size_t m = r->member + 1; m < until; m++) {
-    if (!mxq_sha256_start(r->hash) || !mxq_sha256_end(r->hash, w->digests.entries[m].sha256))
-      return mxq_fail_nomem(err, w->members[m].name);
-  }
-  return MXQ_OK;
-}
-
-static enum mxq_status pull(void *user, size_t m, void *buf, size_t n, struct mxq_error *err) {
+static enum mxq_status fetch(void *user, size_t member, uint64_t offset, void *buf, size_t n, struct mxq_error *err) {
   struct run *r = user;
-  struct mxq_pt2_writer *w = r->w;
-  const struct mxq_pt2_part *part = &w->parts[m];
-  enum mxq_status status = MXQ_OK;
-  if (m != r->member) {
-    status = close_members(r, m, err);
-    if (status == MXQ_OK)
-      status = start_member(r, m, err);
-    if (status == MXQ_OK && !mxq_sha256_start(r->hash))
-      status = mxq_fail_nomem(err, w->members[m].name);
-  }
-  if (status != MXQ_OK)
-    return status;
-  switch (part->origin) {
-  case MXQ_FROM_TENSOR: status = r->pull(r->user, part->tensor, part->part, buf, n, err); break;
-  case MXQ_FROM_TEXT: memcpy(buf, part->text + r->pos, n); break;
-  case MXQ_FROM_TABLE: mxq_pt2_table_data(part->tensor, (size_t)r->pos, buf, n); break;
-  default: memcpy(buf, r->text.data + r->pos, n); break;
-  }
-  if (status != MXQ_OK)
-    return status;
-  r->pos += n;
-  if (!mxq_sha256_add(r->hash, buf, n) ||
-      (r->pos == w->members[m].size && m < w->digests.count && !mxq_sha256_end(r->hash, w->digests.entries[m].sha256)))
-    return mxq_fail_nomem(err, w->members[m].name);
-  return MXQ_OK;
+  const struct mxq_pt2_part *part = &r->w->out.parts[member];
+  (void)offset; /* in order, as pulls are */
+  return r->pull(r->user, part->number, part->sub ? MXQ_PART_SCALES : MXQ_PART_DATA, buf, n, err);
 }
 
-static enum mxq_status run(struct mxq_writer *base, const struct mxq_sink *sink, mxq_pull_fn tensors, void *user, struct mxq_error *err) {
+static enum mxq_status run(struct mxq_writer *base, const struct mxq_sink *sink, mxq_pull_fn pull, void *user, struct mxq_error *err) {
   struct mxq_pt2_writer *w = (struct mxq_pt2_writer *)base;
   assert(!w->ran);
-  struct run r = {.w = w, .pull = tensors, .user = user, .member = SIZE_MAX, .hash = mxq_sha256_new()};
-  enum mxq_status status = r.hash ? mxq_pt2_plan(w, err) : mxq_fail_nomem(err, sink->name);
-  if (status == MXQ_OK) {
-    w->ran = true;
-    status = mxq_zip_write(sink, w->members, w->member_count, w->total, pull, &r, err);
-  }
-  mxq_sha256_free(r.hash);
-  mxq_text_free(&r.text);
-  return status;
+  struct run r = {w, pull, user};
+  enum mxq_status status = mxq_pt2_plan(w, err);
+  w->ran = status == MXQ_OK;
+  return status == MXQ_OK ? mxq_pt2_out_run(&w->out, sink, fetch, NULL, &r, err) : status;
 }
 
 /* ---- open and free ---- */

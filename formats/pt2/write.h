@@ -8,9 +8,7 @@
 
 #include "formats/format.h"
 #include "formats/json/json.h"
-#include "formats/pt2/digest.h"
-#include "formats/pt2/index.h"
-#include "formats/zip/write.h"
+#include "formats/pt2/write_out.h"
 
 enum mxq_status mxq_pt2_open_writer(const struct mxq_write_options *options, struct mxq_writer **writer, struct mxq_error *err);
 enum mxq_status mxq_pt2_verify(const struct mxq_source *source, const char *path, const struct mxq_read_options *options,
@@ -47,25 +45,10 @@ struct mxq_pt2_writer {
 
   /* By mxq_pt2_plan: */
   bool planned, ran;
-  struct mxq_arena plan_arena;       /* stored names, member names */
+  struct mxq_arena plan_arena;       /* stored names */
   const char *table_name[MXQ_TABLE_COUNT];  /* NULL: not used */
   struct mxq_text weights_config, constants_config, model;
-  struct mxq_zip_out *members;
-  struct mxq_pt2_part *parts;        /* for each member */
-  size_t member_count;
-  struct mxq_index_line *lines;      /* one for each tensor */
-  size_t index_size;
-  struct mxq_digests digests;
-  uint64_t total;
-};
-
-/* Where a member's bytes come from. */
-enum mxq_pt2_origin { MXQ_FROM_TENSOR, MXQ_FROM_TEXT, MXQ_FROM_TABLE, MXQ_FROM_ID, MXQ_FROM_INDEX, MXQ_FROM_DIGESTS };
-struct mxq_pt2_part {
-  enum mxq_pt2_origin origin;
-  uint32_t tensor;                   /* FROM_TENSOR: number; FROM_TABLE: enum mxq_pt2_table */
-  enum mxq_part part;
-  const char *text;                  /* FROM_TEXT */
+  struct mxq_pt2_out out;
 };
 
 /* write_plan.c */
@@ -108,7 +91,7 @@ const char *mxq_pt2_table_node(enum mxq_pt2_table table);
 int mxq_pt2_table_dtype(enum mxq_pt2_table table);
 uint32_t mxq_pt2_table_shape(enum mxq_pt2_table table, uint64_t shape[2]);
 size_t mxq_pt2_table_bytes(enum mxq_pt2_table table);
-/* Writes n bytes of the table's data from offset on. */
-void mxq_pt2_table_data(enum mxq_pt2_table table, size_t offset, void *buf, size_t n);
+/* Writes the table's bytes. */
+void mxq_pt2_table_data(enum mxq_pt2_table table, void *buf);
 
 #endif

@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pt2/canon.h"
 #include "formats/pt2/write.h"
 #include "lib/base/fail.h"
 
 #define LITERAL(t, s) mxq_text_add(t, s, sizeof(s) - 1)
 
-enum { FIXED_MEMBERS = 11, ID_DIGITS = 40 };
+enum { OTHER_MEMBERS = 9 };
 
 bool mxq_pt2_each(const struct mxq_pt2_writer *w) {
   if (w->count == 0) /* a program must return something */
@@ -86,130 +85,83 @@ static void configs(struct mxq_pt2_writer *w) {
 
 /* ---- the members ---- */
 
-struct laying {
-  struct mxq_pt2_writer *w;
-  size_t room;
-  uint64_t at;
-  enum mxq_status status;
-  struct mxq_error *err;
-};
-
-/* Adds a member behind the last. Its name is root/fmt. */
-static void lay(struct laying *l, struct mxq_pt2_part part, uint64_t size, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-static void lay(struct laying *l, struct mxq_pt2_part part, uint64_t size, const char *fmt, ...) {
-  struct mxq_pt2_writer *w = l->w;
-  if (l->status != MXQ_OK)
-    return;
+static enum mxq_status lay(struct mxq_pt2_writer *w, struct mxq_pt2_part part, uint64_t size, struct mxq_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+static enum mxq_status lay(struct mxq_pt2_writer *w, struct mxq_pt2_part part, uint64_t size, struct mxq_error *err, const char *fmt, ...) {
   char record[128];
   va_list ap;
   va_start(ap, fmt);
   int n = vsnprintf(record, sizeof record, fmt, ap);
   va_end(ap);
-  size_t root = strlen(w->root);
-  char *name = mxq_arena_alloc(&w->plan_arena, root + (size_t)n + 2);
-  if (!name) {
-    l->status = mxq_fail_nomem(l->err, "");
-    return;
-  }
-  memcpy(name, w->root, root);
-  name[root] = '/';
-  memcpy(name + root + 1, record, (size_t)n + 1);
-  struct mxq_zip_out *m = &w->members[w->member_count];
-  *m = (struct mxq_zip_out){.name = name, .name_len = (uint32_t)(root + 1 + (size_t)n), .size = size};
-  if (!mxq_canon_place(m, l->at, w->align)) {
-    l->status = mxq_fail(l->err, MXQ_ERR_UNSUPPORTED, name,
-                         "a member of %llu bytes cannot be written at byte %llu: the zip library has no form for exactly 2^32 - 1 bytes, and offsets "
-                         "end at 2^63",
-                         (unsigned long long)size, (unsigned long long)l->at);
-    return;
-  }
-  w->parts[w->member_count] = part;
-  struct mxq_digest *d = &w->digests.entries[w->member_count];
-  d->name = name + root + 1;
-  d->name_len = (uint32_t)n;
-  w->member_count++;
-  l->at = mxq_canon_end(m);
+  return mxq_pt2_out_add(&w->out, part, size, w->root, strlen(w->root), record, (size_t)n, err);
 }
 
-static void lay_text(struct laying *l, const char *text, uint64_t size, const char *record) {
-  lay(l, (struct mxq_pt2_part){.origin = MXQ_FROM_TEXT, .text = text}, size, "%s", record);
-}
-
-static void lay_tensors(struct laying *l) {
-  struct mxq_pt2_writer *w = l->w;
+static enum mxq_status lay_tensors(struct mxq_pt2_writer *w, struct mxq_error *err) {
   size_t n = 0;
-  for (size_t i = 0; i < w->count && l->status == MXQ_OK; i++) {
+  enum mxq_status status = MXQ_OK;
+  for (size_t i = 0; i < w->count && status == MXQ_OK; i++) {
     const struct mxq_tensor *t = &w->items[i].t;
-    int parts = t->format == MXQ_FORMAT_NONE ? 1 : 2;
+    uint32_t parts = t->format == MXQ_FORMAT_NONE ? 1 : 2;
     uint64_t size[2] = {t->bytes, 0};
-    if (parts == 2)
-      mxq_sizes(t->format, t->rows, t->k, &size[0], &size[1]);
-    struct mxq_index_line *line = &w->lines[i];
+    if (parts == 2 && !mxq_sizes(t->format, t->rows, t->k, &size[0], &size[1]))
+      return mxq_fail(err, MXQ_ERR_USAGE, t->name, "the tensor is too large"); /* refused when it was added */
+    struct mxq_index_line *line = &w->out.lines[w->out.line_count++];
     *line = (struct mxq_index_line){.tensor = t};
-    for (int p = 0; p < parts && l->status == MXQ_OK; p++) {
-      lay(l, (struct mxq_pt2_part){.origin = MXQ_FROM_TENSOR, .tensor = (uint32_t)i, .part = p ? MXQ_PART_SCALES : MXQ_PART_DATA}, size[p],
-          "data/weights/weight_%zu", n++);
-      if (l->status == MXQ_OK)
-        line->part[p] = (struct mxq_extent){w->members[w->member_count - 1].data_offset, size[p]};
+    for (uint32_t p = 0; p < parts && status == MXQ_OK; p++) {
+      status = lay(w, (struct mxq_pt2_part){.origin = MXQ_FROM_CALLER, .number = (uint32_t)i, .sub = p}, size[p], err, "data/weights/weight_%zu",
+                   n++);
+      if (status == MXQ_OK)
+        line->part[p] = (struct mxq_extent){w->out.members[w->out.member_count - 1].data_offset, size[p]};
     }
   }
+  return status;
 }
 
-static void lay_rest(struct laying *l) {
-  struct mxq_pt2_writer *w = l->w;
+static enum mxq_status lay_tables(struct mxq_pt2_writer *w, struct mxq_error *err) {
   size_t n = 0;
-  lay_text(l, w->weights_config.data, w->weights_config.size, "data/weights/model_weights_config.json");
-  for (int table = 0; table < MXQ_TABLE_COUNT; table++)
-    if (w->table_name[table])
-      lay(l, (struct mxq_pt2_part){.origin = MXQ_FROM_TABLE, .tensor = (uint32_t)table}, mxq_pt2_table_bytes(table),
-          "data/constants/tensor_%zu", n++);
-  lay_text(l, w->constants_config.data, w->constants_config.size, "data/constants/model_constants_config.json");
-  lay_text(l, w->model.data, w->model.size, "models/model.json");
-  lay_text(l, "", 0, "data/sample_inputs/model.pt");
-  lay_text(l, "pt2", 3, "archive_format");
-  lay_text(l, "0", 1, "archive_version");
-  lay_text(l, "6\n", 2, ".data/version");
-  lay_text(l, "little", 6, "byteorder");
-  lay(l, (struct mxq_pt2_part){.origin = MXQ_FROM_ID}, ID_DIGITS, ".data/serialization_id");
-}
-
-/* The size of a text that is written later, without keeping it. */
-static uint64_t text_size(struct laying *l, struct mxq_text *t) {
-  uint64_t size = t->size;
-  if (t->failed && l->status == MXQ_OK)
-    l->status = mxq_fail_nomem(l->err, "");
-  mxq_text_free(t);
-  return size;
-}
-
-static enum mxq_status lay_all(struct mxq_pt2_writer *w, struct mxq_error *err) {
-  struct laying l = {.w = w, .status = MXQ_OK, .err = err};
-  struct mxq_text t = {0};
-  lay_tensors(&l);
-  lay_rest(&l);
-  if (l.status != MXQ_OK)
-    return l.status;
-  mxq_index_sort(w->lines, w->count);
-  uint64_t index_size = 0;
-  for (size_t i = 0; i < w->count && !t.failed; i++) {
-    t.size = 0;
-    mxq_index_line(&t, &w->lines[i]);
-    index_size += t.size;
+  enum mxq_status status = MXQ_OK;
+  for (int table = 0; table < MXQ_TABLE_COUNT && status == MXQ_OK; table++) {
+    if (!w->table_name[table])
+      continue;
+    size_t bytes = mxq_pt2_table_bytes(table);
+    char *data = mxq_arena_alloc(&w->plan_arena, bytes);
+    if (!data)
+      return mxq_fail_nomem(err, "");
+    mxq_pt2_table_data(table, data);
+    status = lay(w, (struct mxq_pt2_part){.origin = MXQ_FROM_TEXT, .text = data}, bytes, err, "data/constants/tensor_%zu", n++);
   }
-  text_size(&l, &t);
-  lay(&l, (struct mxq_pt2_part){.origin = MXQ_FROM_INDEX}, index_size, MXQ_INDEX_MEMBER);
-  w->digests.count = w->member_count;
-  w->digests.align = w->align;
-  mxq_digests_text(&w->digests, &t);
-  uint64_t digests_size = text_size(&l, &t);
-  lay(&l, (struct mxq_pt2_part){.origin = MXQ_FROM_DIGESTS}, digests_size, MXQ_DIGESTS_MEMBER);
-  if (l.status == MXQ_OK && !mxq_canon_total(w->members, w->member_count, &w->total))
-    l.status = mxq_fail(err, MXQ_ERR_UNSUPPORTED, "", "the archive would be larger than 2^63 bytes");
-  return l.status;
+  return status;
+}
+
+/* In the order of torch.export.save: weights, constants, program, the marks of the format. */
+static enum mxq_status lay_all(struct mxq_pt2_writer *w, struct mxq_error *err) {
+  const struct {
+    const char *record, *text;
+    size_t size;
+  } texts[] = {
+      {"data/weights/model_weights_config.json", w->weights_config.data, w->weights_config.size},
+      {"data/constants/model_constants_config.json", w->constants_config.data, w->constants_config.size},
+      {"models/model.json", w->model.data, w->model.size},
+      {"data/sample_inputs/model.pt", "", 0},
+      {"archive_format", "pt2", 3},
+      {"archive_version", "0", 1},
+      {".data/version", "6\n", 2},
+      {"byteorder", "little", 6},
+      {".data/serialization_id", NULL, MXQ_PT2_ID_DIGITS},
+  };
+  enum mxq_status status = lay_tensors(w, err);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts && status == MXQ_OK; i++) {
+    if (i == 1)
+      status = lay_tables(w, err);
+    struct mxq_pt2_part part = {.origin = texts[i].text ? MXQ_FROM_TEXT : MXQ_FROM_ID, .text = texts[i].text};
+    if (status == MXQ_OK)
+      status = lay(w, part, texts[i].size, err, "%s", texts[i].record);
+  }
+  return status == MXQ_OK ? mxq_pt2_out_finish(&w->out, w->root, strlen(w->root), err) : status;
 }
 
 static enum mxq_status plan(struct mxq_pt2_writer *w, struct mxq_error *err) {
-  enum mxq_status status = mxq_zip_made_by(&w->digests.made_by, err);
+  enum mxq_status status = mxq_pt2_out_open(&w->out, w->align, w->count + w->quantized + MXQ_TABLE_COUNT + OTHER_MEMBERS, w->count, err);
   if (status == MXQ_OK)
     status = mxq_pt2_name(w, err);
   if (status != MXQ_OK)
@@ -217,13 +169,6 @@ static enum mxq_status plan(struct mxq_pt2_writer *w, struct mxq_error *err) {
   configs(w);
   mxq_pt2_model(w, &w->model);
   if (w->weights_config.failed || w->constants_config.failed || w->model.failed)
-    return mxq_fail_nomem(err, "");
-  size_t room = w->count + w->quantized + MXQ_TABLE_COUNT + FIXED_MEMBERS;
-  w->members = calloc(room, sizeof *w->members);
-  w->parts = calloc(room, sizeof *w->parts);
-  w->lines = calloc(w->count + 1, sizeof *w->lines);
-  w->digests.entries = calloc(room, sizeof *w->digests.entries);
-  if (!w->members || !w->parts || !w->lines || !w->digests.entries)
     return mxq_fail_nomem(err, "");
   return lay_all(w, err);
 }
@@ -242,15 +187,7 @@ void mxq_pt2_plan_free(struct mxq_pt2_writer *w) {
   mxq_text_free(&w->weights_config);
   mxq_text_free(&w->constants_config);
   mxq_text_free(&w->model);
-  free(w->members);
-  free(w->parts);
-  free(w->lines);
-  free(w->digests.entries);
-  w->members = NULL;
-  w->parts = NULL;
-  w->lines = NULL;
-  memset(&w->digests, 0, sizeof w->digests);
-  w->member_count = 0;
-  w->planned = false;
+  mxq_pt2_out_free(&w->out);
   mxq_arena_free(&w->plan_arena);
+  w->planned = false;
 }
