@@ -155,7 +155,7 @@ static void free_writer(struct mxq_writer *base) {
 static enum mxq_status set_options(struct mxq_pt2_writer *w, const struct mxq_write_options *o, struct mxq_error *err) {
   const char *root = o->root ? o->root : "model";
   size_t n = strlen(root);
-  w->align = o->align ? o->align : 64;
+  w->align = o->align ? o->align : MXQ_PT2_ALIGN;
   w->graph = o->graph;
   if (w->align > MXQ_CANON_MAX_ALIGN || (w->align & (w->align - 1)))
     return mxq_fail(err, MXQ_ERR_USAGE, "", "alignment %u is not a power of two from 1 to %u", w->align, MXQ_CANON_MAX_ALIGN);

@@ -17,6 +17,8 @@ enum mxq_status mxq_pt2_verify(const struct mxq_source *source, const char *path
 
 /* Most quantized tensors that the program decodes one by one unless it is told to (pt2-archive: loading takes about 15 ms for each). */
 #define MXQ_PT2_EACH 512
+/* Alignment of member data unless told otherwise. */
+#define MXQ_PT2_ALIGN 64u
 /* Bytes of the root folder's name. PyTorch has room for 512 bytes of a whole member name. */
 #define MXQ_PT2_LONGEST_ROOT 200
 
