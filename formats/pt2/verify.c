@@ -44,10 +44,21 @@ static void whose(const struct mxq_pt2_check *c, const struct mxq_zip_member *m,
   }
 }
 
-static void hash_data(void *user, const void *data, size_t n) {
-  struct mxq_sha256 *h = user;
-  if (h)
-    mxq_sha256_add(h, data, n);
+/* What looks at a member's data as it is read. */
+struct watch {
+  struct mxq_sha256 *hash;           /* NULL: no digest to compare with */
+  struct mxq_index_crcs *crcs;
+  uint64_t pos;
+  bool failed;
+};
+
+static void watch_data(void *user, const void *data, size_t n) {
+  struct watch *w = user;
+  if (w->hash && !mxq_sha256_add(w->hash, data, n))
+    w->failed = true;
+  if (w->crcs)
+    mxq_index_crcs_add(w->crcs, w->pos, data, n);
+  w->pos += n;
 }
 
 /* Reads a member's data: stream, size and CRC, then its digest. */
@@ -59,7 +70,8 @@ static enum mxq_status check_data(struct mxq_pt2_check *c, size_t i, struct mxq_
   char tensor[320];
   if (want && !mxq_sha256_start(hash))
     return mxq_fail_nomem(c->err, c->path);
-  enum mxq_status status = mxq_zip_check(c->zip, i, hash_data, want ? hash : NULL, &e);
+  struct watch w = {.hash = want ? hash : NULL, .crcs = c->crcs, .pos = m->data_offset};
+  enum mxq_status status = mxq_zip_check(c->zip, i, watch_data, &w, &e);
   if (stops(status)) {
     if (c->err)
       *c->err = e;
@@ -73,7 +85,7 @@ static enum mxq_status check_data(struct mxq_pt2_check *c, size_t i, struct mxq_
   }
   if (!want)
     return MXQ_OK;
-  if (!mxq_sha256_end(hash, digest))
+  if (w.failed || !mxq_sha256_end(hash, digest))
     return mxq_fail_nomem(c->err, c->path);
   if (memcmp(want, digest, sizeof digest)) {
     whose(c, m, tensor, sizeof tensor);
@@ -146,6 +158,8 @@ static enum mxq_status check_members(struct mxq_pt2_check *c) {
     qsort(order, count, sizeof *order, by_offset);
   if (status == MXQ_OK && c->digests_in_force)
     status = mxq_pt2_form_begin(c);
+  if (status == MXQ_OK && c->digests_in_force && c->reader)
+    status = mxq_pt2_index_begin(c);
   for (size_t i = 0; i < count && status == MXQ_OK; i++) {
     if (c->digests_in_force)
       status = mxq_pt2_form_member(c, i);
@@ -154,6 +168,9 @@ static enum mxq_status check_members(struct mxq_pt2_check *c) {
   }
   if (status == MXQ_OK && c->digests_in_force)
     status = mxq_pt2_form_end(c);
+  if (status == MXQ_OK && c->result->findings == 0)
+    status = mxq_pt2_index_end(c);
+  mxq_pt2_index_free(c);
   mxq_pt2_form_free(c);
   mxq_sha256_free(hash);
   free(order);
@@ -227,13 +244,15 @@ enum mxq_status mxq_pt2_verify(const struct mxq_source *source, const char *path
     status = check_all(&c, options);
     mxq_reader_close(c.reader);
     mxq_zip_close(c.zip);
-  } else if (stops(status) || status == MXQ_ERR_FORMAT) {
-    if (err)
-      *err = e;
   } else {
-    if (!mxq_pt2_find_cut(&c))
+    bool cut = !stops(status) && (status != MXQ_ERR_FORMAT || source->size >= 4) && mxq_pt2_find_cut(&c);
+    bool found = !stops(status) && status != MXQ_ERR_FORMAT;
+    if (found && !cut)
       mxq_pt2_find(&c, status, e.subject, e.offset, "%s", e.text);
-    status = MXQ_OK;
+    if (found || cut)
+      status = MXQ_OK;
+    else if (err)
+      *err = e;
   }
   mxq_arena_free(&c.arena);
   return status;

@@ -26,6 +26,12 @@ struct mxq_pt2_check {
   struct mxq_zip_out *out;
   unsigned char *want, *buf;
   bool same;                         /* no departure from the canonical form so far */
+
+  /* verify_index.c */
+  size_t index_member;
+  struct mxq_index_line *lines;
+  size_t line_count;
+  struct mxq_index_crcs *crcs;       /* NULL: nothing to compare with */
 };
 
 /* One finding; offset as in struct mxq_finding. */
@@ -40,6 +46,10 @@ enum mxq_status mxq_pt2_form_begin(struct mxq_pt2_check *c);
 enum mxq_status mxq_pt2_form_member(struct mxq_pt2_check *c, size_t i);
 enum mxq_status mxq_pt2_form_end(struct mxq_pt2_check *c);
 void mxq_pt2_form_free(struct mxq_pt2_check *c);
+/* verify_index.c: for archives whose digests are in force and whose reader is open. Before, and after all members' data was read. */
+enum mxq_status mxq_pt2_index_begin(struct mxq_pt2_check *c);
+enum mxq_status mxq_pt2_index_end(struct mxq_pt2_check *c);
+void mxq_pt2_index_free(struct mxq_pt2_check *c);
 /* True when every header has the form that PyTorch's writer gives it, so that PyTorch saved the archive. */
 bool mxq_pt2_saved_by_torch(const mxq_zip *zip);
 /* The digest of member i (an index of the zip), NULL when there is none. */

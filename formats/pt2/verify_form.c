@@ -94,7 +94,14 @@ enum mxq_status mxq_pt2_form_begin(struct mxq_pt2_check *c) {
   c->out = calloc(mxq_zip_count(c->zip), sizeof *c->out);
   c->want = malloc(ROOM);
   c->buf = malloc(ROOM);
-  return c->out && c->want && c->buf ? MXQ_OK : mxq_fail_nomem(c->err, c->path);
+  if (!c->out || !c->want || !c->buf)
+    return mxq_fail_nomem(c->err, c->path);
+  for (size_t i = 0; i < mxq_zip_count(c->zip); i++) {
+    const struct mxq_zip_member *m = mxq_zip_member(c->zip, i);
+    c->out[i] = (struct mxq_zip_out){.name = m->name, .name_len = m->name_len, .size = m->size, .crc = m->crc,
+                                     .header_offset = m->header_offset, .data_offset = m->data_offset};
+  }
+  return MXQ_OK;
 }
 
 enum mxq_status mxq_pt2_form_member(struct mxq_pt2_check *c, size_t i) {
@@ -103,7 +110,6 @@ enum mxq_status mxq_pt2_form_member(struct mxq_pt2_check *c, size_t i) {
   const struct mxq_zip_member *m = mxq_zip_member(c->zip, i);
   struct mxq_zip_out *out = &c->out[i];
   uint64_t at = i ? mxq_canon_end(&c->out[i - 1]) : 0;
-  *out = (struct mxq_zip_out){.name = m->name, .name_len = m->name_len, .size = m->size, .crc = m->crc};
   if (!mxq_canon_place(out, at, c->digests.align) || out->header_offset != m->header_offset || out->data_offset != m->data_offset) {
     mxq_pt2_find(c, MXQ_ERR_DAMAGED, m->name, m->header_offset, "this member does not begin where the archive's writer would have put it");
     c->same = false;
