@@ -80,7 +80,7 @@ static enum mxq_status compare_floats(struct comparison *c, size_t ia, size_t ib
     if (!mxq_buffer_need(&c->buffer[i], CHUNK * sizeof(float)))
       return mxq_fail_nomem(err, d->name);
   float *a = (float *)(void *)c->buffer[0].data, *b = (float *)(void *)c->buffer[1].data, *limit = (float *)(void *)c->buffer[2].data;
-  for (uint64_t left = c->va.total; left > 0;) {
+  for (uint64_t left = c->va.tensor->elements; left > 0;) {
     size_t n = left < CHUNK ? (size_t)left : CHUNK;
     status = mxq_values_read(&c->va, a, n * sizeof *a, err);
     if (status == MXQ_OK)
@@ -105,7 +105,7 @@ static enum mxq_status compare_bytes(struct comparison *c, size_t ia, size_t ib,
   if (status == MXQ_OK && (!mxq_buffer_need(&c->buffer[0], CHUNK) || !mxq_buffer_need(&c->buffer[1], CHUNK)))
     status = mxq_fail_nomem(err, d->name);
   bool equal = status == MXQ_OK;
-  for (uint64_t left = c->va.total; status == MXQ_OK && equal && left > 0;) {
+  for (uint64_t left = mxq_values_bytes(&c->va); status == MXQ_OK && equal && left > 0;) {
     size_t n = left < CHUNK ? (size_t)left : CHUNK;
     status = mxq_values_read(&c->va, c->buffer[0].data, n, err);
     if (status == MXQ_OK)
