@@ -30,6 +30,30 @@ static bool taken_by_torch(const char *s, size_t n, bool first) {
   return LISTED(w, mxq_python_keywords) || LISTED(w, mxq_torch_module) || (first && LISTED(w, mxq_torch_graph_module));
 }
 
+/* Whether all characters stay as they are when Python normalises an identifier. s is valid UTF-8. */
+static bool normalised(const char *s) {
+  const unsigned char *p = (const unsigned char *)s;
+  while (*p) {
+    uint32_t c = *p++;
+    if (c < 0x80)
+      continue;
+    int more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
+    for (c &= 0x3Fu >> more; more > 0; more--)
+      c = c << 6 | (*p++ & 0x3Fu);
+    size_t lo = 0, hi = sizeof mxq_unstable_characters / sizeof *mxq_unstable_characters;
+    while (lo < hi) {
+      size_t mid = lo + (hi - lo) / 2;
+      if (c < mxq_unstable_characters[mid][0])
+        hi = mid;
+      else if (c > mxq_unstable_characters[mid][1])
+        lo = mid + 1;
+      else
+        return false;
+    }
+  }
+  return true;
+}
+
 struct naming {
   struct mxq_pt2_writer *w;
   const char **sorted;               /* all tensors' names */
@@ -66,7 +90,7 @@ static int by_bytes(const void *a, const void *b) { return strcmp(*(const char *
 
 static bool can_hold(const struct naming *n, const char *name) {
   size_t len = strlen(name);
-  if (len == 0 || name[len - 1] == '.' || strpbrk(name, "\"\\\n") || is_parent(n, name, len))
+  if (len == 0 || name[len - 1] == '.' || strpbrk(name, "\"\\\n\r") || is_parent(n, name, len) || !normalised(name))
     return false;
   bool first = true;
   for (const char *s = name; s; first = false) {
