@@ -71,10 +71,10 @@ static bool holds_zip(const struct format *f) {
 }
 
 /* What "read it as X" means for this file: npz goes with npy, the index with safetensors. */
-static const struct format *as_asked(enum mxq_container asked, const struct format *by_bytes, bool zip) {
+static const struct format *as_asked(enum mxq_container asked, const struct format *looks, bool zip) {
   if (asked == MXQ_NPY && zip)
     asked = MXQ_NPZ;
-  if (asked == MXQ_SAFETENSORS && by_bytes && by_bytes->container == MXQ_SAFETENSORS_INDEX)
+  if (asked == MXQ_SAFETENSORS && looks && looks->container == MXQ_SAFETENSORS_INDEX)
     asked = MXQ_SAFETENSORS_INDEX;
   return mxq_format_of(asked);
 }
@@ -110,7 +110,7 @@ enum mxq_status mxq_identify(const struct mxq_source *source, const char *path, 
     return mxq_fail(err, MXQ_ERR_MALFORMED, path, "the name says %s, the content says %s; rename the file if the content is right",
                     by_name->name, by_bytes->name);
   if (asked != MXQ_CONTAINER_AUTO)
-    *format = as_asked(asked, by_bytes, zip);
+    *format = as_asked(asked, by_bytes ? by_bytes : by_name, zip);
   else if (by_bytes)
     *format = by_bytes;
   else if (by_name && !foreign_name(head, n))

@@ -13,7 +13,7 @@
 #include "lib/base/fail.h"
 #include "lib/io/io.h"
 
-enum { LONGEST_NAME = 4096 };
+enum { LONGEST_NAME = 4096, SHAPES = 256 };
 
 struct parse {
   mxq_json *json;
@@ -21,6 +21,8 @@ struct parse {
   struct mxq_st_header *header;
   size_t capacity, metadata_capacity;
   uint64_t data_size, max_tensors;
+  /* Shapes seen lately: models repeat few, and a million copies would take memory. */
+  struct { const uint64_t *dims; size_t ndim; } shapes[SHAPES];
   enum mxq_status why; /* when we stopped the parser for another reason than malformed text */
 };
 
@@ -91,7 +93,23 @@ static void parse_metadata(struct parse *p) {
   }
 }
 
-/* Reads [d, ...] into r->shape; neighbours of the same shape share it. */
+/* The dimensions in the arena, NULL without memory. */
+static const uint64_t *keep_shape(struct parse *p, const uint64_t *dims, size_t ndim) {
+  uint64_t hash = ndim;
+  for (size_t i = 0; i < ndim; i++)
+    hash = (hash ^ dims[i]) * 0x9E3779B97F4A7C15u;
+  size_t slot = hash >> 56; /* 8 bits: SHAPES */
+  if (p->shapes[slot].dims && p->shapes[slot].ndim == ndim && memcmp(p->shapes[slot].dims, dims, ndim * sizeof *dims) == 0)
+    return p->shapes[slot].dims;
+  uint64_t *copy = mxq_arena_alloc(p->arena, ndim * sizeof *dims);
+  if (copy) {
+    memcpy(copy, dims, ndim * sizeof *dims);
+    p->shapes[slot].dims = copy;
+    p->shapes[slot].ndim = ndim;
+  }
+  return copy;
+}
+
 static void parse_shape(struct parse *p, struct mxq_st_record *r) {
   uint64_t dims[MXQ_MAX_NDIM];
   size_t ndim = 0, n;
@@ -114,20 +132,10 @@ static void parse_shape(struct parse *p, struct mxq_st_record *r) {
     }
     ndim++;
   }
-  const struct mxq_st_header *h = p->header;
-  const struct mxq_st_record *last = h->count ? &h->records[h->count - 1] : NULL;
-  if (last && last->ndim == ndim && memcmp(last->shape, dims, ndim * sizeof *dims) == 0) {
-    r->shape = last->shape;
-  } else {
-    uint64_t *copy = mxq_arena_alloc(p->arena, ndim * sizeof *dims);
-    if (!copy) {
-      stop(p, MXQ_ERR_NOMEM);
-      return;
-    }
-    memcpy(copy, dims, ndim * sizeof *dims);
-    r->shape = copy;
-  }
+  r->shape = keep_shape(p, dims, ndim);
   r->ndim = (uint8_t)ndim;
+  if (!r->shape)
+    stop(p, MXQ_ERR_NOMEM);
 }
 
 static void parse_offsets(struct parse *p, struct mxq_st_record *r) {

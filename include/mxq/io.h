@@ -44,7 +44,8 @@ MXQ_API void mxq_source_close(struct mxq_source *source);
 
 /*
  * Bytes to write. Nothing is visible to others before commit succeeds. After the last write exactly one of commit and abort is called; both
- * release ctx, commit also when it fails (what was there before is then still there).
+ * release ctx, commit also when it fails (what was there before is then still there; only when the folder cannot be synced after the new
+ * file got its name, the error says so and the new file is there). After a write that failed, commit fails too.
  */
 struct mxq_sink {
   void *ctx;

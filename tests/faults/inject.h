@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,10 +22,15 @@ enum { INJECT_KILL = -1, INJECT_SHORT = -2 };
 static long inject_at, inject_calls;
 static int inject_errno;
 static bool inject_for_ever;       /* from that call on, not only once */
+static const char *inject_only;    /* only calls of this name count, NULL: all */
 static const char *inject_hit;     /* the call that was hit, NULL when none was */
+static const char *inject_log[4096];
+static size_t inject_logged;
 
 static bool faulty(const char *call) {
-  if (inject_at == 0)
+  if (inject_logged < sizeof inject_log / sizeof *inject_log)
+    inject_log[inject_logged++] = call;
+  if (inject_at == 0 || (inject_only && strcmp(inject_only, call) != 0))
     return false;
   inject_calls++;
   if (inject_calls < inject_at || (inject_calls > inject_at && !inject_for_ever))

@@ -176,6 +176,55 @@ START_TEST(short_reads_and_writes_are_continued) {
 }
 END_TEST
 
+START_TEST(the_file_is_synced_before_it_gets_its_name_and_the_folder_after) {
+  put_old();
+  inject_logged = 0;
+  ck_assert_int_eq(save(true, NULL), MXQ_OK);
+  static const char *const order[] = {"pwrite", "fsync", "close", "renameat", "fsync", "close"};
+  size_t last[6] = {0}, at = 0;
+  for (size_t k = 0; k < 6; k++) {
+    while (at < inject_logged && strcmp(inject_log[at], order[k]) != 0)
+      at++;
+    ck_assert_msg(at < inject_logged, "no %s after what must precede it", order[k]);
+    last[k] = at++;
+  }
+  for (size_t i = last[1]; i < inject_logged; i++)
+    ck_assert_msg(strcmp(inject_log[i], "pwrite") != 0, "written to after the sync");
+}
+END_TEST
+
+/* Fails every call of that name, as file systems do that lack it. */
+static void without(const char *call, int number, char want, bool file_appears) {
+  unlink(target);
+  inject_calls = 0;
+  inject_only = call;
+  inject_for_ever = true;
+  inject_errno = number;
+  inject_at = 1;
+  struct mxq_error err = {0};
+  struct mxq_sink sink;
+  enum mxq_status s = mxq_sink_open_file(target, NULL, &sink, &err);
+  ck_assert_msg(s == MXQ_OK, "%s", err.text);
+  ck_assert_int_eq(sink.write_at(sink.ctx, 0, new_bytes, SIZE, &err), MXQ_OK);
+  if (file_appears)
+    put_old();
+  s = sink.commit(sink.ctx, &err);
+  inject_at = 0;
+  inject_only = NULL;
+  ck_assert_msg(s == (file_appears ? MXQ_ERR_EXISTS : MXQ_OK), "%s", err.text);
+  ck_assert_int_eq(state(), want);
+  ck_assert_uint_eq(files(), 1);
+}
+
+START_TEST(file_systems_that_lack_a_call_are_served_by_another) {
+  for (int appears = 0; appears < 2; appears++) {
+    without("renameat2", EINVAL, appears ? 'o' : 'n', appears);
+    without("renameat2", ENOSYS, appears ? 'o' : 'n', appears);
+    without("flock", ENOLCK, appears ? 'o' : 'n', appears);
+  }
+}
+END_TEST
+
 START_TEST(a_kill_at_any_call_leaves_old_or_new_and_the_next_save_clears_the_litter) {
   unsigned litter = 0;
   for (int replace = 0; replace < 2; replace++) {
@@ -217,6 +266,8 @@ int main(void) {
   tcase_add_test(t, each_call_that_fails_is_reported_and_the_old_file_stays_whole);
   tcase_add_test(t, interrupted_calls_are_made_again);
   tcase_add_test(t, short_reads_and_writes_are_continued);
+  tcase_add_test(t, the_file_is_synced_before_it_gets_its_name_and_the_folder_after);
+  tcase_add_test(t, file_systems_that_lack_a_call_are_served_by_another);
   tcase_add_test(t, a_kill_at_any_call_leaves_old_or_new_and_the_next_save_clears_the_litter);
   SRunner *r = srunner_create(s);
   srunner_run_all(r, CK_NORMAL);
