@@ -153,11 +153,10 @@ bench: all ## speed of every kernel against the machine's own yardsticks
 	@$(COMMAND) bench
 
 # ---- install -----------------------------------------------------------------------------------------------------------
-mans1 := $(sort $(wildcard tools/*.1 tools/man/*.1))
-mans3 := $(sort $(wildcard tools/*.3 tools/man/*.3))
-comps := $(sort $(wildcard tools/*.bash tools/completion/*.bash))
-D      = $(DESTDIR)
-put    = $(INSTALL) -d '$(D)$(2)' && $(INSTALL) -m $(3) $(1) '$(D)$(2)'
+mans := $(sort $(wildcard tools/*.1))
+COMPLETIONS = $(DATADIR)/bash-completion/completions
+D    = $(DESTDIR)
+put  = $(INSTALL) -d '$(D)$(2)' && $(INSTALL) -m $(3) $(1) '$(D)$(2)'
 
 install: all ## into DESTDIR/PREFIX (default: /usr/local)
 	$(call say,INSTALL,$(D)$(PREFIX))
@@ -167,18 +166,14 @@ install: all ## into DESTDIR/PREFIX (default: /usr/local)
 	$(Q)ln -sf $(notdir $(SHARED)) '$(D)$(LIBDIR)/$(SONAME)' && ln -sf $(SONAME) '$(D)$(LIBDIR)/libmxq.so'
 	$(Q)$(call put,$(PC),$(LIBDIR)/pkgconfig,644)
 	$(Q)$(call put,$(headers),$(INCDIR)/mxq,644)
-	$(Q)$(if $(mans1),$(call put,$(mans1),$(MANDIR)/man1,644))
-	$(Q)$(if $(mans3),$(call put,$(mans3),$(MANDIR)/man3,644))
-	$(Q)$(if $(comps),$(call put,$(comps),$(DATADIR)/bash-completion/completions,644))
-	$(Q)for f in $(notdir $(comps)); do mv -f '$(D)$(DATADIR)/bash-completion/completions/'$$f \
-	  '$(D)$(DATADIR)/bash-completion/completions/'$${f%.bash}; done
+	$(Q)$(call put,$(mans),$(MANDIR)/man1,644)
+	$(Q)$(INSTALL) -d '$(D)$(COMPLETIONS)' && $(INSTALL) -m 644 tools/completion.bash '$(D)$(COMPLETIONS)/mxquant'
 
 uninstall: ## take away what install put there
 	$(Q)rm -f '$(D)$(BINDIR)/mxquant' '$(D)$(LIBDIR)/libmxq.a' '$(D)$(LIBDIR)/libmxq.so' '$(D)$(LIBDIR)/$(SONAME)' \
 	  '$(D)$(LIBDIR)/$(notdir $(SHARED))' '$(D)$(LIBDIR)/pkgconfig/libmxq.pc'
+	$(Q)rm -f $(foreach m,$(notdir $(mans)),'$(D)$(MANDIR)/man1/$(m)') '$(D)$(COMPLETIONS)/mxquant'
 	$(Q)rm -rf '$(D)$(INCDIR)/mxq'
-	$(Q)cd / && rm -f $(foreach f,$(notdir $(mans1)),'$(D)$(MANDIR)/man1/$(f)') $(foreach f,$(notdir $(mans3)),'$(D)$(MANDIR)/man3/$(f)') \
-	  $(foreach f,$(patsubst %.bash,%,$(notdir $(comps))),'$(D)$(DATADIR)/bash-completion/completions/$(f)')
 
 clean: ## remove B
 	$(Q)rm -rf '$(B)'

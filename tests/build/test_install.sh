@@ -24,6 +24,9 @@ check 'the installed command runs and has the version of the pkg-config file' ve
 links() { [ "$(readlink "$lib/libmxq.so")" = libmxq.so.0 ] && [ -e "$lib/libmxq.so" ]; }
 check 'libmxq.so leads to the soname, and that to a file' links
 
+complete() { [ -s "$stage$prefix/share/man/man1/mxquant.1" ] && [ -s "$stage$prefix/share/bash-completion/completions/mxquant" ]; }
+check 'the manual and the completion are where their readers look' complete
+
 san=
 if [ -n "${MXQ_SAN:-}" ]; then san="-fsanitize=$MXQ_SAN -fno-sanitize-recover=all"; fi
 strict="-std=c11 -Wall -Wextra -Wpedantic -Werror -O2 $san"
