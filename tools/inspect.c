@@ -8,7 +8,7 @@
 #include "tools/text.h"
 #include "tools/whole.h"
 
-enum { COLUMNS = 80, KIND = 10, SHAPE = 18, BYTES = 14 };
+enum { COLUMNS = 80, MOST_SHAPE = 24 };
 
 static const char *kind_of(const struct mxq_tensor *t) {
   return t->format != MXQ_FORMAT_NONE ? mxq_format_name(t->format) : mxq_dtype_name(t->dtype);
@@ -90,20 +90,38 @@ static void print_head(const mxq_reader *reader) {
   putchar('\n');
 }
 
-static void print_row(const struct mxq_tensor *t) {
-  char shape[SHAPE + 1], bytes[TEXT_NUMBER];
-  text_cell(stdout, t->name, COLUMNS - KIND - SHAPE - BYTES - 3);
-  printf(" %-*s %-*s %*s\n", KIND, kind_of(t), SHAPE, text_shape(shape, sizeof shape, t->ndim, t->shape), BYTES, text_count(bytes, t->bytes));
+/* Widths of the columns: names get what the others leave. */
+struct widths { size_t name, kind, shape, bytes; };
+
+static void widen(size_t *width, size_t columns) { *width = columns > *width ? columns : *width; }
+
+static struct widths measure(const mxq_reader *reader) {
+  struct widths w = {6, 6, 5, 5};
+  for (size_t i = 0; i < mxq_reader_count(reader); i++) {
+    const struct mxq_tensor *t = mxq_reader_tensor(reader, i);
+    char shape[MOST_SHAPE + 1], bytes[TEXT_NUMBER];
+    widen(&w.name, text_columns(t->name));
+    widen(&w.kind, strlen(kind_of(t)));
+    widen(&w.shape, strlen(text_shape(shape, sizeof shape, t->ndim, t->shape)));
+    widen(&w.bytes, strlen(text_count(bytes, t->bytes)));
+  }
+  size_t left = COLUMNS - w.kind - w.shape - w.bytes - 3;
+  w.name = w.name < left ? w.name : left;
+  return w;
+}
+
+static void print_row(const struct widths *w, const char *name, const char *kind, const char *shape, const char *bytes) {
+  text_cell(stdout, name, w->name);
+  printf(" %-*s %-*s %*s\n", (int)w->kind, kind, (int)w->shape, shape, (int)w->bytes, bytes);
 }
 
 static void print_table(const mxq_reader *reader, bool verbose) {
   char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
   uint64_t tensors = 0, bytes = 0, tables = 0;
   print_head(reader);
-  if (!verbose) {
-    text_cell(stdout, "tensor", COLUMNS - KIND - SHAPE - BYTES - 3);
-    printf(" %-*s %-*s %*s\n", KIND, "format", SHAPE, "shape", BYTES, "bytes");
-  }
+  struct widths w = measure(reader);
+  if (!verbose)
+    print_row(&w, "tensor", "format", "shape", "bytes");
   for (size_t i = 0; i < mxq_reader_count(reader); i++) {
     const struct mxq_tensor *t = mxq_reader_tensor(reader, i);
     if (!is_users(reader, t)) {
@@ -112,10 +130,11 @@ static void print_table(const mxq_reader *reader, bool verbose) {
     }
     tensors++;
     bytes += t->bytes;
+    char shape[MOST_SHAPE + 1];
     if (verbose)
       print_tensor(t);
     else
-      print_row(t);
+      print_row(&w, t->name, kind_of(t), text_shape(shape, sizeof shape, t->ndim, t->shape), text_count(a, t->bytes));
   }
   printf("%s tensors, %s bytes of data in a file of %s bytes\n", text_count(a, tensors), text_count(b, bytes),
          text_count(c, mxq_reader_file_bytes(reader)));

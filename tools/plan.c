@@ -8,7 +8,7 @@
 #include "tools/report.h"
 #include "tools/text.h"
 
-enum { COLUMNS = 80, NAME = 28, DTYPE = 8, SHAPE = 13, FORMAT = 10, WHY = COLUMNS - NAME - DTYPE - SHAPE - FORMAT - 4 };
+enum { COLUMNS = 80, MOST_SHAPE = 20, MOST_WHY = 24 };
 
 /* A plan, or, where an archive would only be copied, the list of its tensors. */
 struct view {
@@ -109,21 +109,46 @@ static void print_json(const struct view *v) {
   putchar('\n');
 }
 
-static void print_row(const struct mxq_plan_entry *e, bool rules) {
-  char shape[SHAPE + 1], in[TEXT_NUMBER], out[TEXT_NUMBER], why[80];
-  bool kept = e->format == MXQ_FORMAT_NONE;
-  text_cell(stdout, e->tensor->name, NAME);
-  printf(" %-*s %-*s %-*s", DTYPE, mxq_dtype_name(e->tensor->dtype), SHAPE,
-         text_shape(shape, sizeof shape, e->tensor->ndim, e->tensor->shape), FORMAT, kept ? "keep" : mxq_format_name(e->format));
+/* Widths of the columns: names get what the others leave. */
+struct widths { size_t name, dtype, shape, format, why; };
+
+static void widen(size_t *width, size_t columns) { *width = columns > *width ? columns : *width; }
+
+/* What stands in the last column: sizes, or why a tensor is kept where that is short; else "". */
+static const char *why(char buf[2 * TEXT_NUMBER + 4], const struct mxq_plan_entry *e) {
+  char in[TEXT_NUMBER], out[TEXT_NUMBER];
+  if (e->format == MXQ_FORMAT_NONE)
+    return text_columns(e->reason) <= MOST_WHY ? e->reason : "";
+  snprintf(buf, 2 * TEXT_NUMBER + 4, "%s > %s", text_count(in, e->bytes_in), text_count(out, e->bytes_out));
+  return strlen(buf) <= MOST_WHY ? buf : "";
+}
+
+static const char *what(const struct mxq_plan_entry *e) { return e->format == MXQ_FORMAT_NONE ? "keep" : mxq_format_name(e->format); }
+
+static struct widths measure(const struct view *v) {
+  struct widths w = {6, 4, 5, 4, 13};
+  for (size_t i = 0; i < v->count; i++) {
+    const struct mxq_plan_entry *e = entry(v, i);
+    char shape[MOST_SHAPE + 1], buf[2 * TEXT_NUMBER + 4];
+    widen(&w.name, text_columns(e->tensor->name));
+    widen(&w.dtype, strlen(mxq_dtype_name(e->tensor->dtype)));
+    widen(&w.shape, strlen(text_shape(shape, sizeof shape, e->tensor->ndim, e->tensor->shape)));
+    widen(&w.format, strlen(what(e)));
+    widen(&w.why, text_columns(why(buf, e)));
+  }
+  size_t left = COLUMNS - w.dtype - w.shape - w.format - w.why - 4;
+  w.name = w.name < left ? w.name : left;
+  return w;
+}
+
+static void print_row(const struct widths *w, const struct mxq_plan_entry *e, bool rules) {
+  char shape[MOST_SHAPE + 1], buf[2 * TEXT_NUMBER + 4];
+  const char *last = why(buf, e);
+  text_cell(stdout, e->tensor->name, w->name);
+  printf(" %-*s %-*s %-*s %s\n", (int)w->dtype, mxq_dtype_name(e->tensor->dtype), (int)w->shape,
+         text_shape(shape, sizeof shape, e->tensor->ndim, e->tensor->shape), (int)w->format, what(e), last);
   /* What does not fit beside, and how an unusual shape is blocked, stands on a line of its own. */
-  bool beside = kept && text_columns(e->reason) <= WHY;
-  if (beside)
-    printf(" %s", e->reason);
-  else if (!kept && snprintf(why, sizeof why, "%s > %s", text_count(in, e->bytes_in), text_count(out, e->bytes_out)) <= WHY)
-    printf(" %s", why);
-  putchar('\n');
-  bool usual = !kept && strcmp(e->reason, "last axis") == 0;
-  if (!beside && !usual) {
+  if (e->format == MXQ_FORMAT_NONE ? last != e->reason : strcmp(e->reason, "last axis") != 0) {
     fputs("    ", stdout);
     text_fit(stdout, e->reason, COLUMNS - 4);
     putchar('\n');
@@ -148,10 +173,11 @@ static void print_rules(const struct view *v) {
 static void print_text(const struct view *v) {
   char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
   const struct mxq_plan_totals *t = &v->totals;
-  text_cell(stdout, "tensor", NAME);
-  printf(" %-*s %-*s %-*s %s\n", DTYPE, "from", SHAPE, "shape", FORMAT, "to", "bytes, or why");
+  struct widths w = measure(v);
+  text_cell(stdout, "tensor", w.name);
+  printf(" %-*s %-*s %-*s %s\n", (int)w.dtype, "from", (int)w.shape, "shape", (int)w.format, "to", "bytes, or why");
   for (size_t i = 0; i < v->count; i++)
-    print_row(entry(v, i), v->args->quantize.rule_count > 0);
+    print_row(&w, entry(v, i), v->args->quantize.rule_count > 0);
   print_rules(v);
   printf("%s tensors: %s quantized, %s kept", text_count(a, t->tensors), text_count(b, t->quantized), text_count(c, t->kept));
   if (t->quantized)
