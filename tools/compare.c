@@ -7,12 +7,12 @@
 #include "tools/report.h"
 #include "tools/text.h"
 
-enum { COLUMNS = 80, REST = 50 };
+enum { COLUMNS = 80, NAME = 38 };
 
 struct comparison {
   const struct args *args;
   struct json j;
-  uint64_t tensors, identical, different, missing, below;
+  uint64_t tensors, identical, different, missing, below, other_dtype;
 };
 
 /* Without a threshold only equality is good enough. */
@@ -40,28 +40,32 @@ static void print_json(struct json *j, const struct mxq_difference *d) {
 
 static void print_row(const struct mxq_difference *d) {
   char max_abs[TEXT_NUMBER], sqnr[TEXT_NUMBER], cosine[TEXT_NUMBER], clipped[TEXT_NUMBER], zeroed[TEXT_NUMBER];
-  text_cell(stdout, d->name, COLUMNS - REST - 1);
-  const char *words = d->only_a          ? "only in the first file"
-                      : d->only_b        ? "only in the second file"
-                      : d->shape_differs ? "the shapes differ"
-                      : d->identical     ? "identical"
+  const char *words = d->only_a           ? "only in the first file"
+                      : d->only_b         ? "only in the second file"
+                      : d->shape_differs  ? "the shapes differ"
+                      : d->identical      ? "identical"
                       : isnan(d->max_abs) ? d->dtype_differs ? "the dtypes differ" : "the bytes differ"
-                                         : NULL;
+                                          : NULL;
   if (words) {
+    /* A name may have the room that numbers would take. */
+    for (size_t used = text_fit(stdout, d->name, COLUMNS - 1 - strlen(words)); used < NAME; used++)
+      putchar(' ');
     printf(" %s\n", words);
     return;
   }
+  text_cell(stdout, d->name, NAME);
   if (isfinite(d->max_abs))
     snprintf(max_abs, sizeof max_abs, "%.2e", d->max_abs);
   else
     text_real(max_abs, d->max_abs, 2);
-  printf(" %9s %8s %10s %10s %9s%s\n", max_abs, text_real(sqnr, d->sqnr_db, 2), text_real(cosine, d->cosine, 7),
-         text_count(clipped, d->clipped), text_count(zeroed, d->zeroed), d->dtype_differs ? " *" : "");
+  printf("%c%8s %7s %8s %7s %7s\n", d->dtype_differs ? '*' : ' ', max_abs, text_real(sqnr, d->sqnr_db, 2), text_real(cosine, d->cosine, 6),
+         text_short(clipped, d->clipped), text_short(zeroed, d->zeroed));
 }
 
 static bool on_tensor(void *user, const struct mxq_difference *d) {
   struct comparison *c = user;
   c->tensors++;
+  c->other_dtype += d->dtype_differs;
   if (d->identical)
     c->identical++;
   else if (d->only_a || d->only_b)
@@ -83,6 +87,8 @@ static void print_sum(const struct comparison *c) {
   if (c->args->has_min_sqnr)
     printf("; %s below %s dB or missing", text_count(a, c->below), text_real(db, c->args->min_sqnr, 2));
   putchar('\n');
+  if (c->other_dtype)
+    printf("* the dtypes differ (%s tensors)\n", text_count(a, c->other_dtype));
 }
 
 static int compare(const struct args *args) {
@@ -103,8 +109,8 @@ static int compare(const struct args *args) {
     json_text(&c.j, "b", args->operands[1]);
     json_begin(&c.j, "tensors", '[');
   } else if (open && !args->quiet) {
-    text_cell(stdout, "tensor", COLUMNS - REST - 1);
-    printf(" %9s %8s %10s %10s %9s\n", "max abs", "SQNR dB", "cosine", "clipped", "zeroed");
+    text_cell(stdout, "tensor", NAME);
+    printf(" %8s %7s %8s %7s %7s\n", "max abs", "SQNR dB", "cosine", "clipped", "zeroed");
   }
   if (open)
     status = mxq_compare(a, b, args->jobs, on_tensor, &c, &err);

@@ -15,7 +15,7 @@ static const struct {
   int (*run)(int argc, char **argv);
   const char *about;
 } commands[] = {
-    {"quantize", "mxquant quantize", cmd_quantize, "IN -o OUT.pt2 --format F  weights to an archive of MX blocks"},
+    {"quantize", "mxquant quantize", cmd_quantize, "IN -o OUT.pt2 --format F  weights to MX blocks"},
     {"dequantize", "mxquant dequantize", cmd_dequantize, "IN -o OUT.safetensors     and back to f32, bf16 or f16"},
     {"inspect", "mxquant inspect", cmd_inspect, "FILE                      what is in it"},
     {"verify", "mxquant verify", cmd_verify, "FILE                      is every byte of it right"},

@@ -130,6 +130,18 @@ const char *text_count(char buf[TEXT_NUMBER], uint64_t n) {
   return buf;
 }
 
+const char *text_short(char buf[TEXT_NUMBER], uint64_t n) {
+  static const char letters[] = "MGTPE";
+  if (n < 1000000)
+    return text_count(buf, n);
+  double x = (double)n / 1e6;
+  const char *letter = letters;
+  for (; x >= 999.95 && letter[1]; letter++)
+    x /= 1000;
+  snprintf(buf, TEXT_NUMBER, "%.1f%c", x, *letter);
+  return buf;
+}
+
 const char *text_shape(char *buf, size_t size, uint32_t ndim, const uint64_t *shape) {
   size_t used = 0;
   snprintf(buf, size, "-");
