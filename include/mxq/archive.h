@@ -143,7 +143,7 @@ struct mxq_zip_entry {
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_zip_scan(const struct mxq_source *source, const struct mxq_read_options *options,
                                                     void (*on_entry)(void *user, const struct mxq_zip_entry *entry), void *user,
                                                     struct mxq_error *err);
-/* Checks a JSON document: RFC 8259, UTF-8, depth <= 64, no duplicate keys. MXQ_ERR_MALFORMED with the byte, MXQ_ERR_LIMIT, MXQ_ERR_NOMEM. */
+/* Checks a JSON document: RFC 8259, UTF-8, depth <= 64, no lone surrogates. (The readers of formats also refuse duplicate keys.) MXQ_ERR_MALFORMED with the byte, MXQ_ERR_LIMIT, MXQ_ERR_NOMEM. */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_json_check(const char *text, size_t n, struct mxq_error *err);
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
