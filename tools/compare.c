@@ -81,14 +81,14 @@ static bool on_tensor(void *user, const struct mxq_difference *d) {
 }
 
 static void print_sum(const struct comparison *c) {
-  char a[TEXT_NUMBER], b[TEXT_NUMBER], m[TEXT_NUMBER], n[TEXT_NUMBER], db[TEXT_NUMBER];
-  printf("%s tensors: %s identical, %s different, %s in one file only", text_count(a, c->tensors), text_count(b, c->identical),
+  char a[TEXT_THINGS], b[TEXT_NUMBER], m[TEXT_NUMBER], n[TEXT_NUMBER], db[TEXT_NUMBER];
+  printf("%s: %s identical, %s different, %s in one file only", text_things(a, c->tensors, "tensor"), text_count(b, c->identical),
          text_count(m, c->different), text_count(n, c->missing));
   if (c->args->has_min_sqnr)
     printf("; %s below %s dB or missing", text_count(a, c->below), text_real(db, c->args->min_sqnr, 2));
   putchar('\n');
   if (c->other_dtype)
-    printf("* the dtypes differ (%s tensors)\n", text_count(a, c->other_dtype));
+    printf("* the dtypes differ (%s)\n", text_things(a, c->other_dtype, "tensor"));
 }
 
 static int compare(const struct args *args) {

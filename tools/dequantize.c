@@ -47,14 +47,14 @@ static void print_json(const struct conversion *c, const struct mxq_summary *s) 
 }
 
 static void print_text(const struct conversion *c, const struct mxq_summary *s) {
-  char n[TEXT_NUMBER], m[TEXT_NUMBER];
+  char n[TEXT_THINGS], m[TEXT_NUMBER];
   text_print(stderr, c->in);
   fputs(" -> ", stderr);
   text_print(stderr, c->out);
-  fprintf(stderr, "\n  decoded    %s tensors to %s; %s copied as they are\n", text_count(n, s->totals.quantized),
+  fprintf(stderr, "\n  decoded    %s to %s; %s copied\n", text_things(n, s->totals.quantized, "tensor"),
           c->args->dtype == MXQ_DTYPE_NONE ? "the dtype of their source" : dtype_word(c->args), text_count(m, s->totals.kept));
   if (s->to_inf)
-    fprintf(stderr, "  overflow   %s values are beyond the range of %s and became Inf; f32 holds more\n", text_count(n, s->to_inf),
+    fprintf(stderr, "  overflow   %s beyond the range of %s became Inf; f32 holds more\n", text_things(n, s->to_inf, "value"),
             c->args->dtype == MXQ_DTYPE_NONE ? "their dtype" : dtype_word(c->args));
   conversion_print(c);
 }

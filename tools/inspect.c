@@ -116,7 +116,7 @@ static void print_row(const struct widths *w, const char *name, const char *kind
 }
 
 static void print_table(const mxq_reader *reader, bool verbose) {
-  char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
+  char a[TEXT_THINGS], b[TEXT_NUMBER], c[TEXT_NUMBER];
   uint64_t tensors = 0, bytes = 0, tables = 0;
   print_head(reader);
   struct widths w = measure(reader);
@@ -136,10 +136,10 @@ static void print_table(const mxq_reader *reader, bool verbose) {
     else
       print_row(&w, t->name, kind_of(t), text_shape(shape, sizeof shape, t->ndim, t->shape), text_count(a, t->bytes));
   }
-  printf("%s tensors, %s bytes of data in a file of %s bytes\n", text_count(a, tensors), text_count(b, bytes),
+  printf("%s, %s bytes of data in a file of %s bytes\n", text_things(a, tensors, "tensor"), text_count(b, bytes),
          text_count(c, mxq_reader_file_bytes(reader)));
   if (tables)
-    printf("%s tables of the archive's own program are not listed\n", text_count(a, tables));
+    printf("%s of the archive's own program not listed\n", text_things(a, tables, "table"));
 }
 
 /* ---- zip and JSON ---- */
@@ -177,11 +177,11 @@ static int inspect_whole(const struct args *args) {
   if (status != MXQ_OK)
     return report_failure(INSPECT, path, NULL, &err);
   if (!args->json) {
-    char n[TEXT_NUMBER], m[TEXT_NUMBER];
+    char n[TEXT_THINGS], m[TEXT_NUMBER];
     if (args->as == AS_JSON)
       puts("valid");
     else
-      printf("%s members, every byte of a file of %s bytes checked\n", text_count(n, w.members), text_count(m, w.bytes));
+      printf("%s, every byte of a file of %s bytes checked\n", text_things(n, w.members, "member"), text_count(m, w.bytes));
   }
   return EXIT_DONE;
 }

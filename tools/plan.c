@@ -160,18 +160,18 @@ static void print_row(const struct widths *w, const struct mxq_plan_entry *e, bo
 /* Each rule, and how many tensors it decided. */
 static void print_rules(const struct view *v) {
   for (size_t r = 0; r < v->args->quantize.rule_count; r++) {
-    char rule[8192], n[TEXT_NUMBER];
+    char rule[8192], n[TEXT_THINGS];
     uint64_t hits = 0;
     for (size_t i = 0; i < v->count; i++)
       hits += entry(v, i)->rule == r;
     printf("rule %zu: ", r + 1);
     text_fit(stdout, rule_text(rule, sizeof rule, v->args, r), 50);
-    printf(": %s tensors\n", text_count(n, hits));
+    printf(": %s\n", text_things(n, hits, "tensor"));
   }
 }
 
 static void print_text(const struct view *v) {
-  char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER];
+  char a[TEXT_THINGS], b[TEXT_NUMBER], c[TEXT_NUMBER];
   const struct mxq_plan_totals *t = &v->totals;
   struct widths w = measure(v);
   text_cell(stdout, "tensor", w.name);
@@ -179,7 +179,7 @@ static void print_text(const struct view *v) {
   for (size_t i = 0; i < v->count; i++)
     print_row(&w, entry(v, i), v->args->quantize.rule_count > 0);
   print_rules(v);
-  printf("%s tensors: %s quantized, %s kept", text_count(a, t->tensors), text_count(b, t->quantized), text_count(c, t->kept));
+  printf("%s: %s quantized, %s kept", text_things(a, t->tensors, "tensor"), text_count(b, t->quantized), text_count(c, t->kept));
   if (t->quantized)
     printf("; %.2f bits per weight", t->bits_per_weight);
   printf("\ndata    %s -> %s bytes\n", text_count(a, t->bytes_in), text_count(b, t->bytes_out));

@@ -112,9 +112,9 @@ static void wrap(size_t *column, size_t more) {
 
 static void print_kept(const mxq_plan *plan, uint64_t kept) {
   struct group groups[GROUPS + 1];
-  char n[TEXT_NUMBER];
+  char n[TEXT_THINGS];
   size_t count = group_kept(plan, groups), column = INDENT;
-  column += (size_t)fprintf(stderr, "  kept       %s tensors", text_count(n, kept)) - INDENT;
+  column += (size_t)fprintf(stderr, "  kept       %s", text_things(n, kept, "tensor")) - INDENT;
   for (size_t g = 0; g < count; g++) {
     const struct group *k = &groups[g];
     const char *name = k->count == 1 ? k->name : "";
@@ -169,8 +169,8 @@ static void print_formats(const mxq_plan *plan) {
 }
 
 static void print_numbers(const mxq_plan *plan, const struct mxq_summary *s) {
-  char a[TEXT_NUMBER], b[TEXT_NUMBER], c[TEXT_NUMBER], d[TEXT_NUMBER];
-  fprintf(stderr, "  quantized  %s tensors", text_count(a, s->totals.quantized));
+  char a[TEXT_THINGS], b[TEXT_NUMBER], c[TEXT_NUMBER], d[TEXT_NUMBER];
+  fprintf(stderr, "  quantized  %s", text_things(a, s->totals.quantized, "tensor"));
   print_formats(plan);
   fputc('\n', stderr);
   if (s->totals.quantized) {
@@ -183,7 +183,7 @@ static void print_numbers(const mxq_plan *plan, const struct mxq_summary *s) {
 }
 
 void quantize_print_text(const struct conversion *c, const mxq_plan *plan, const struct mxq_summary *s) {
-  char n[TEXT_NUMBER];
+  char n[TEXT_THINGS];
   text_print(stderr, c->in);
   fputs(" -> ", stderr);
   text_print(stderr, c->out);
@@ -191,7 +191,7 @@ void quantize_print_text(const struct conversion *c, const mxq_plan *plan, const
   if (plan)
     print_numbers(plan, s);
   else
-    fprintf(stderr, "  copied     %s tensors as they are, with digests and index\n", text_count(n, s->totals.tensors));
+    fprintf(stderr, "  copied     %s, digests and index added\n", text_things(n, s->totals.tensors, "tensor"));
   conversion_print(c);
   if (plan && !s->totals.graph_each)
     fputs("  note       The archive's program returns nothing: decoding each of many tensors\n"

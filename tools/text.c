@@ -130,6 +130,12 @@ const char *text_count(char buf[TEXT_NUMBER], uint64_t n) {
   return buf;
 }
 
+const char *text_things(char buf[TEXT_THINGS], uint64_t n, const char *thing) {
+  char number[TEXT_NUMBER];
+  snprintf(buf, TEXT_THINGS, "%s %.24s%s", text_count(number, n), thing, n == 1 ? "" : "s");
+  return buf;
+}
+
 const char *text_short(char buf[TEXT_NUMBER], uint64_t n) {
   static const char letters[] = "MGTPE";
   if (n < 1000000)

@@ -24,9 +24,12 @@ size_t text_fit(FILE *f, const char *s, size_t columns);
 
 /* Numbers: "1,234,567" in buf, which is returned. */
 #define TEXT_NUMBER 32
+#define TEXT_THINGS (2 * TEXT_NUMBER)
 const char *text_count(char buf[TEXT_NUMBER], uint64_t n);
 /* The same in at most 7 columns: from a million on "1.2M", "3.4G", "5.6T". */
 const char *text_short(char buf[TEXT_NUMBER], uint64_t n);
+/* "1 tensor", "2,000 tensors". */
+const char *text_things(char buf[TEXT_THINGS], uint64_t n, const char *thing);
 /* A shape as "512x64", "-" when there are no dimensions; cut with "..." where it does not fit. */
 const char *text_shape(char *buf, size_t size, uint32_t ndim, const uint64_t *shape);
 /* A number with `decimals` digits behind the point, "inf", "-inf", or "-" when it is undefined. */

@@ -97,16 +97,15 @@ static const char *checked(const struct verification *v, const struct mxq_verify
 }
 
 static void print_text(const struct verification *v, const struct mxq_verify_result *r) {
-  char n[TEXT_NUMBER], t[TEXT_NUMBER];
+  char n[TEXT_THINGS], t[TEXT_THINGS];
   text_print(stdout, v->path);
   if (v->findings > 0) {
-    printf(": DAMAGED, %s finding%s%s\n", text_count(n, v->findings), v->findings == 1 ? "" : "s",
-           v->findings == 1 ? "" : "; --json lists all");
+    printf(": DAMAGED, %s%s\n", text_things(n, v->findings, "finding"), v->findings == 1 ? "" : "; --json lists all");
     return;
   }
   printf(": ok\n  %s bytes", text_count(n, r->bytes));
   if (v->args->as != AS_ZIP && v->args->as != AS_JSON)
-    printf(", %s tensors", text_count(t, r->tensors));
+    printf(", %s", text_things(t, r->tensors, "tensor"));
   printf("\n  checked: %s\n", checked(v, r));
 }
 

@@ -78,7 +78,7 @@ expect 'what is MX already is kept' 0 '"name":"a.weight",[^}]*"keep":true[^}]*mx
 expect 'a rule that would encode it again is refused' 1 '' "a.weight.*mxfp4 already" plan "$T/a.pt2" --rule 'a=mxfp8'
 
 # The way back
-expect 'dequantize writes a summary' 0 '' 'decoded    2 tensors to the dtype of their source; 3 copied' dequantize "$T/a.pt2" -o "$T/b.safetensors"
+expect 'dequantize writes a summary' 0 '' 'decoded    2 tensors to the dtype of their source; 3 copied$' dequantize "$T/a.pt2" -o "$T/b.safetensors"
 expect 'what it writes equals the archive' 0 '5 identical' '' compare "$T/a.pt2" "$T/b.safetensors"
 rm -f "$T/b16.safetensors"
 run dequantize "$T/a.pt2" -o "$T/b16.safetensors" --dtype bf16 -q
@@ -94,5 +94,5 @@ expect '-o - and --json do not go together' 1 '' 'both write to standard output'
   safetensors "$T/large.safetensors" '{"w":{"dtype":"F32","shape":[1,32],"data_offsets":[0,128]}}'
 run quantize "$T/large.safetensors" -o "$T/large.pt2" --format mxfp8 -q
 expect 'values that become infinite in the target dtype are counted' 0 '"became_inf":32' '' dequantize "$T/large.pt2" -o "$T/large.f16.safetensors" --dtype f16 --json
-expect 'and mentioned in the summary' 0 '' '32 values are beyond the range of f16' dequantize "$T/large.pt2" -o "$T/large.f16.safetensors" --dtype f16 -f
+expect 'and mentioned in the summary' 0 '' '32 values beyond the range of f16 became Inf' dequantize "$T/large.pt2" -o "$T/large.f16.safetensors" --dtype f16 -f
 finish
