@@ -23,14 +23,32 @@ struct parse {
   uint64_t data_size, max_tensors;
   /* Shapes seen lately: models repeat few, and a million copies would take memory. */
   struct { const uint64_t *dims; size_t ndim; } shapes[SHAPES];
-  enum mxq_status why; /* when we stopped the parser for another reason than malformed text */
+  enum mxq_status why;  /* when we stopped the parser: MALFORMED with the words below, or another reason */
+  size_t at;
+  char words[480];
 };
 
 static bool is(const char *s, size_t n, const char *word) {
   return strlen(word) == n && memcmp(s, word, n) == 0;
 }
 
-/* A complaint about a tensor, with its name and the byte of the header. */
+/* Stops the parser with a complaint of ours, which gets the byte of the header at its end. */
+static void complain(struct parse *p, size_t at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void complain(struct parse *p, size_t at, const char *fmt, ...) {
+  va_list ap;
+  if (mxq_json_failed(p->json))
+    return;
+  va_start(ap, fmt);
+  int n = vsnprintf(p->words, sizeof p->words - 48, fmt, ap);
+  va_end(ap);
+  if (n >= 0 && n < (int)sizeof p->words - 48)
+    snprintf(p->words + n, sizeof p->words - (size_t)n, " (byte %zu of the header)", at);
+  p->at = at;
+  p->why = MXQ_ERR_MALFORMED;
+  mxq_json_reject(p->json, at, "refused");
+}
+
+/* The same about a tensor. */
 static void reject(struct parse *p, const char *name, size_t at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 static void reject(struct parse *p, const char *name, size_t at, const char *fmt, ...) {
   char what[200];
@@ -38,12 +56,13 @@ static void reject(struct parse *p, const char *name, size_t at, const char *fmt
   va_start(ap, fmt);
   vsnprintf(what, sizeof what, fmt, ap);
   va_end(ap);
-  mxq_json_reject(p->json, at, "tensor '%.*s': %s (byte %zu of the header)", mxq_clip(name), name, what, at);
+  complain(p, at, "tensor '%.*s': %s", mxq_clip(name), name, what);
 }
 
 static void stop(struct parse *p, enum mxq_status why) {
-  p->why = why;
-  mxq_json_reject(p->json, mxq_json_offset(p->json), "%s", mxq_status_name(why));
+  if (!mxq_json_failed(p->json))
+    p->why = why;
+  mxq_json_reject(p->json, mxq_json_offset(p->json), "stopped");
 }
 
 /* Room for one more item of an array that doubles. */
@@ -64,7 +83,7 @@ static void parse_metadata(struct parse *p) {
   if (t == MXQ_JSON_NULL)
     return;
   if (t != MXQ_JSON_OBJECT) {
-    mxq_json_reject(p->json, mxq_json_offset(p->json), "__metadata__ is no object of texts (byte %zu of the header)", mxq_json_offset(p->json));
+    complain(p, mxq_json_offset(p->json), "__metadata__ is no object of texts");
     return;
   }
   struct mxq_st_header *h = p->header;
@@ -74,8 +93,7 @@ static void parse_metadata(struct parse *p) {
     const char *key = mxq_arena_text(p->arena, s, n);
     if (mxq_json_next(p->json, &s, &n) != MXQ_JSON_STRING) {
       if (key)
-        mxq_json_reject(p->json, mxq_json_offset(p->json), "__metadata__ '%.*s' is no text (byte %zu of the header)", mxq_clip(key), key,
-                        mxq_json_offset(p->json));
+        complain(p, mxq_json_offset(p->json), "__metadata__ '%.*s' is no text", mxq_clip(key), key);
       else
         stop(p, MXQ_ERR_NOMEM);
       return;
@@ -251,7 +269,7 @@ static enum mxq_status parse_text(struct parse *p, const char *text, size_t n, c
   if (s != MXQ_OK)
     return mxq_fail_name(err, s, path);
   if (mxq_json_next(p->json, NULL, NULL) != MXQ_JSON_OBJECT)
-    mxq_json_reject(p->json, mxq_json_offset(p->json), "the header is no JSON object (byte %zu of the header)", mxq_json_offset(p->json));
+    complain(p, mxq_json_offset(p->json), "the header is no JSON object");
   const char *key;
   size_t key_n;
   while (mxq_json_next(p->json, &key, &key_n) == MXQ_JSON_KEY) {
@@ -262,6 +280,8 @@ static enum mxq_status parse_text(struct parse *p, const char *text, size_t n, c
   }
   s = mxq_json_end(p->json, path, err);
   mxq_json_close(p->json);
+  if (p->why == MXQ_ERR_MALFORMED)
+    return mxq_fail_at(err, p->why, path, 8 + (uint64_t)p->at, "%s", p->words);
   if (p->why == MXQ_ERR_NOMEM)
     return mxq_fail_nomem(err, path);
   if (p->why == MXQ_ERR_LIMIT)

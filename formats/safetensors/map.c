@@ -2,6 +2,8 @@
 /* From the text of an index to its map. */
 #include "formats/safetensors/map.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +19,28 @@ struct parse {
   struct mxq_st_map *map;
   struct mxq_names shard_names;
   uint64_t max_tensors;
-  enum mxq_status why; /* when we stopped the parser for another reason than malformed text */
+  enum mxq_status why; /* when we stopped the parser: MALFORMED with the words below, or another reason */
+  size_t at;
+  char words[480];
 };
 
+static void complain(struct parse *p, size_t at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void complain(struct parse *p, size_t at, const char *fmt, ...) {
+  va_list ap;
+  if (mxq_json_failed(p->json))
+    return;
+  va_start(ap, fmt);
+  vsnprintf(p->words, sizeof p->words, fmt, ap);
+  va_end(ap);
+  p->at = at;
+  p->why = MXQ_ERR_MALFORMED;
+  mxq_json_reject(p->json, at, "refused");
+}
+
 static void stop(struct parse *p, enum mxq_status why) {
-  p->why = why;
-  mxq_json_reject(p->json, mxq_json_offset(p->json), "%s", mxq_status_name(why));
+  if (!mxq_json_failed(p->json))
+    p->why = why;
+  mxq_json_reject(p->json, mxq_json_offset(p->json), "stopped");
 }
 
 static bool more(void **array, size_t count, size_t *capacity, size_t size) {
@@ -75,7 +93,7 @@ static void parse_entry(struct parse *p, const char *s, size_t n) {
   uint32_t number = (uint32_t)m->count;
   size_t name_n = n, at = mxq_json_offset(p->json);
   if (n > LONGEST_NAME) {
-    mxq_json_reject(p->json, at, "a tensor's name has %zu bytes, more than %d (byte %zu)", n, LONGEST_NAME, at);
+    complain(p, at, "a tensor's name has %zu bytes, more than %d (byte %zu)", n, LONGEST_NAME, at);
     return;
   }
   if (m->count >= p->max_tensors) {
@@ -90,7 +108,7 @@ static void parse_entry(struct parse *p, const char *s, size_t n) {
   const char *why = t == MXQ_JSON_STRING ? not_plain(s, n) : "is no text";
   at = mxq_json_offset(p->json);
   if (why)
-    mxq_json_reject(p->json, at, "tensor '%.*s': the name of its shard %s (byte %zu)", mxq_clip(e.name), e.name, why, at);
+    complain(p, at, "tensor '%.*s': the name of its shard %s (byte %zu)", mxq_clip(e.name), e.name, why, at);
   else if (!number_shard(p, s, n, &e.shard) || mxq_names_put(&m->by_name, e.name, name_n, &number) != MXQ_NAMES_NEW)
     stop(p, MXQ_ERR_NOMEM); /* a name that is there already was refused by the parser as a duplicate key */
   else
@@ -135,7 +153,7 @@ enum mxq_status mxq_st_map_read(const char *text, size_t n, const char *path, co
   if (s != MXQ_OK)
     return mxq_fail_name(err, s, path);
   if (mxq_json_next(p.json, NULL, NULL) != MXQ_JSON_OBJECT)
-    mxq_json_reject(p.json, mxq_json_offset(p.json), "the index is no JSON object");
+    complain(&p, mxq_json_offset(p.json), "the index is no JSON object");
   bool found = false;
   const char *key;
   size_t key_n;
@@ -146,13 +164,15 @@ enum mxq_status mxq_st_map_read(const char *text, size_t n, const char *path, co
     }
     found = true;
     if (mxq_json_next(p.json, NULL, NULL) != MXQ_JSON_OBJECT)
-      mxq_json_reject(p.json, mxq_json_offset(p.json), "weight_map is no object (byte %zu)", mxq_json_offset(p.json));
+      complain(&p, mxq_json_offset(p.json), "weight_map is no object (byte %zu)", mxq_json_offset(p.json));
     while (mxq_json_next(p.json, &key, &key_n) == MXQ_JSON_KEY)
       parse_entry(&p, key, key_n);
   }
   s = mxq_json_end(p.json, path, err);
   mxq_json_close(p.json);
   mxq_names_free(&p.shard_names);
+  if (p.why == MXQ_ERR_MALFORMED)
+    return mxq_fail_at(err, p.why, path, p.at, "%s", p.words);
   if (p.why == MXQ_ERR_NOMEM || (s == MXQ_OK && !sort_shards(map)))
     return mxq_fail_nomem(err, path);
   if (p.why == MXQ_ERR_LIMIT)

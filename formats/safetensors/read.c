@@ -53,9 +53,22 @@ static struct mxq_tensor *stretch(const struct mxq_st_header *h) {
   return (struct mxq_tensor *)(void *)memory;
 }
 
+/* Names are put into their table while tensors still are small: growing it is the other peak. */
+static enum mxq_status index_names(struct mxq_reader *r, const struct mxq_st_header *h, struct mxq_error *err) {
+  for (size_t i = 0; i < h->count; i++) {
+    const char *name = h->records[i].name;
+    uint32_t number = (uint32_t)i;
+    if (mxq_names_put(&r->by_name, name, strlen(name), &number) != MXQ_NAMES_NEW) /* no name is there twice: no key was */
+      return mxq_fail_nomem(err, r->path);
+  }
+  return MXQ_OK;
+}
+
 static enum mxq_status open_reader(struct mxq_reader *r, struct mxq_error *err) {
   struct mxq_st_header h;
   enum mxq_status s = mxq_st_header_read(&r->source, r->path, &r->options, &r->arena, &h, err);
+  if (s == MXQ_OK && (s = index_names(r, &h, err)) != MXQ_OK)
+    free(h.records);
   if (s != MXQ_OK)
     return s;
   r->metadata = h.metadata;
@@ -71,7 +84,7 @@ static enum mxq_status open_reader(struct mxq_reader *r, struct mxq_error *err) 
   }
   r->tensors_malloced = true;
   r->count = h.count;
-  return mxq_reader_index(r, err);
+  return MXQ_OK;
 }
 
 static enum mxq_status read_part(struct mxq_reader *r, size_t i, enum mxq_part part, uint64_t offset, void *buf, size_t n, struct mxq_error *err) {
