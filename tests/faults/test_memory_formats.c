@@ -97,8 +97,7 @@ static enum mxq_status op_npz(struct mxq_error *err) {
 static enum mxq_status op_verify(struct mxq_error *err) {
   struct mxq_verify_result result;
   enum mxq_status s = mxq_verify("testdata/safetensors/good_reference.safetensors", NULL, NULL, NULL, &result, err);
-  ck_assert(s != MXQ_OK || result.findings == 0);
-  return s;
+  return s == MXQ_OK && result.findings ? MXQ_ERR_DAMAGED : s; /* no assertion here: Check allocates itself */
 }
 
 static enum mxq_status zeros(void *user, size_t tensor, enum mxq_part part, void *buf, size_t n, struct mxq_error *err) {
