@@ -76,7 +76,7 @@ static void spec_body(struct program *p, enum spec spec) {
 static void input_specs(struct program *p) {
   const char *s;
   size_t n;
-  enum mxq_json_type type;
+  enum mxq_json_type type = MXQ_JSON_ERROR;
   if (!mxq_json_expect(p->json, MXQ_JSON_ARRAY))
     return;
   while (p->status == MXQ_OK && (type = mxq_json_next(p->json, NULL, NULL)) == MXQ_JSON_OBJECT) {
