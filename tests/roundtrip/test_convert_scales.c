@@ -9,7 +9,7 @@ static void there_and_back(struct mxq_spill *s, uint64_t total) {
   static unsigned char piece[70001];
   struct mxq_error err = {0};
   OK(mxq_spill_start(s, total, &err));
-  for (uint64_t at = 0, n = 1; at < total; at += n, n = n * 5 % 65537 + 1) {
+  for (uint64_t at = 0, n = 1; at < total; at += n, n = n * 3 % 60013 + 5000) {
     n = n < total - at ? n : total - at;
     unsigned char *place = mxq_spill_place(s);
     ck_assert_int_eq(place != NULL, total <= MXQ_SCALES_IN_MEMORY);
@@ -18,11 +18,13 @@ static void there_and_back(struct mxq_spill *s, uint64_t total) {
       place[i] = byte_at(at + i);
     OK(mxq_spill_put(s, place, n, &err));
   }
-  for (uint64_t at = 0, n = 1; at < total; at += n, n = n * 7 % 69997 + 1) {
+  for (uint64_t at = 0, n = 1; at < total; at += n, n = n * 7 % 64997 + 5000) {
     n = n < total - at ? n : total - at;
     OK(mxq_spill_take(s, piece, n, &err));
-    for (uint64_t i = 0; i < n; i++)
-      ck_assert_msg(piece[i] == byte_at(at + i), "byte %llu of %llu", (unsigned long long)(at + i), (unsigned long long)total);
+    uint64_t right = 0;
+    while (right < n && piece[right] == byte_at(at + right))
+      right++;
+    ck_assert_msg(right == n, "byte %llu of %llu", (unsigned long long)(at + right), (unsigned long long)total);
   }
 }
 
