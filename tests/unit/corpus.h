@@ -130,7 +130,7 @@ static void corpus_refused(const char *path) {
   ck_assert_msg(mxq_verify(path, NULL, NULL, NULL, &result, &err) == MXQ_OK && result.findings > 0, "%s: verify finds nothing", path);
 }
 
-static size_t corpus_bad(const char *kind) {
+__attribute__((unused)) static size_t corpus_bad(const char *kind) {
   char path[600];
   size_t n = 0;
   snprintf(path, sizeof path, "testdata/%s", kind);
@@ -148,7 +148,7 @@ static size_t corpus_bad(const char *kind) {
 }
 
 /* Every verdict of the full set; the number of files, 0 where the set is not there. */
-static size_t corpus_labels(const char *kind) {
+__attribute__((unused)) static size_t corpus_labels(const char *kind) {
   const char *shared = getenv("MXQ_SHARED");
   char path[600], line[4096];
   size_t n = 0;
