@@ -48,7 +48,9 @@ static enum seen look(const struct mxq_pt2_check *c, uint64_t at, struct header 
 bool mxq_pt2_find_cut(struct mxq_pt2_check *c) {
   struct header *h = mxq_arena_alloc(&c->arena, sizeof *h);
   uint64_t at = 0, size = c->source->size, members = 0;
-  if (!h)
+  unsigned char end[4];
+  /* An end record that is in its place: nothing was cut off, whatever else is wrong. */
+  if (!h || (size >= 22 && get(c, size - 22, end, sizeof end) && mxq_get32(end) == 0x06054b50))
     return false;
   h->name[0] = 0;
   for (;; members++) {
@@ -65,8 +67,8 @@ bool mxq_pt2_find_cut(struct mxq_pt2_check *c) {
       break;
     case DIRECTORY:
       mxq_pt2_find(c, MXQ_ERR_MALFORMED, "", size,
-                   "the file is cut short or its end is damaged: the data of %" PRIu64
-                   " members is there, but the directory from byte %" PRIu64 " on does not end as it should; copy or download it again",
+                   "the file is cut short: the data of %" PRIu64
+                   " members is there, but the directory from byte %" PRIu64 " on has no end; copy or download it again",
                    members, at);
       return true;
     case ENDS_HERE:
