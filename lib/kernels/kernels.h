@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernels: element type x direction x dtype x instruction set.
+ *
+ * A kernel is a pure function on whole blocks that lie one behind the other: no allocation, no errors, no threads. It expects the
+ * default floating-point environment (nearest, subnormals kept); lib/codec sees to that. Buffers may have any alignment, do not
+ * overlap, and exactly the bytes of `blocks` blocks are touched.
+ */
+#ifndef MXQ_KERNELS_KERNELS_H
+#define MXQ_KERNELS_KERNELS_H
+
+#include <mxq/codec.h>
+#include <mxq/cpu.h>
+#include "lib/kernels/element.h"
+
+/* The dtypes of the wide side: MXQ_F32, MXQ_BF16, MXQ_F16, by index. */
+enum mxq_lane { MXQ_LANE_F32, MXQ_LANE_BF16, MXQ_LANE_F16, MXQ_LANES };
+#define MXQ_LANE_OF(dtype) ((enum mxq_lane)((dtype) - MXQ_F32))
+
+/*
+ * Encodes by `rule`, which is in force (not DEFAULT) and offered for the element type. A block with NaN or Inf gets byte 255 and zero
+ * codes. Returns the number of blocks with byte 255.
+ */
+typedef size_t mxq_encode_fn(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, enum mxq_scale_rule rule);
+/* Decodes; returns the number of results that are infinite though their f32 value was finite. */
+typedef size_t mxq_decode_fn(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst);
+
+/* One row of the table, or all rows merged. A slot that a row does not fill is NULL; row SCALAR and the merged table are full. */
+struct mxq_kernels {
+  mxq_encode_fn *encode[MXQ_ELEMENT_COUNT][MXQ_LANES];
+  mxq_decode_fn *decode[MXQ_ELEMENT_COUNT][MXQ_LANES];
+};
+
+/* The rows, by level; empty where the build lacks the instruction set. */
+extern const struct mxq_kernels mxq_kernels_reference, mxq_kernels_scalar, mxq_kernels_neon, mxq_kernels_avx2, mxq_kernels_avx512;
+extern const struct mxq_kernels *const mxq_kernel_rows[MXQ_CPU_COUNT];
+
+/* The merged table in use. Fetch it once per job. */
+const struct mxq_kernels *mxq_kernels_now(void);
+/* The level whose row serves a slot of the table in use. */
+enum mxq_cpu mxq_kernel_level(enum mxq_element element, enum mxq_lane lane, bool decode);
+
+/* Bytes of the codes of one block. */
+static inline size_t mxq_block_bytes(enum mxq_element element) { return element == MXQ_E2M1 ? 16 : element <= MXQ_E3M2 ? 24 : 32; }
+
+/*
+ * Adds to *stats what `blocks` blocks and their codes show: f32 values `x` (n of them count, the rest is padding), the f32 values
+ * `y` that they decode to, scales. `nonfinite` and `overflowed` included. One order of summation, whatever the table.
+ */
+void mxq_measure(const float *x, const float *y, const uint8_t *scales, size_t n, enum mxq_element element, struct mxq_stats *stats);
+
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* x86, 256 bits. */
+#include "lib/kernels/kernels.h"
+
+#if !defined(__AVX2__)
+const struct mxq_kernels mxq_kernels_avx2 = {0};
+#else
+#define MXQ_ROW avx2
+#include "lib/kernels/template.h"
+#endif

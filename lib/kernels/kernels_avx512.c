@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* x86, 512 bits. */
+#include "lib/kernels/kernels.h"
+
+#if !defined(__AVX512BW__)
+const struct mxq_kernels mxq_kernels_avx512 = {0};
+#else
+#define MXQ_ROW avx512
+#include "lib/kernels/template.h"
+#endif

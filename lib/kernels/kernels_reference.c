@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reference: OCP MX v1.0 word by word, in double, where every quantity here is exact; slow on purpose. It shares the list of
+ * element types with the template, and no arithmetic: scales by comparing amax with powers of two, codes by trying all of them.
+ */
+#include <math.h>
+#include <string.h>
+#include "lib/kernels/kernels.h"
+
+struct type { int e, m, top; };
+static const struct type types[] = {
+#define X(ID, name, E, M, TOP) [MXQ_##ID] = {E, M, MXQ_TOP_##TOP},
+#include "lib/kernels/element_types.def"
+#undef X
+};
+
+static int width(enum mxq_element t) { return types[t].top == MXQ_TOP_INTEGER ? 8 : 1 + types[t].e + types[t].m; }
+
+/* 5.3: the value of a code. */
+static double value(enum mxq_element t, unsigned code) {
+  const struct type *type = &types[t];
+  if (type->top == MXQ_TOP_INTEGER) return ldexp(code < 128 ? (double)code : (double)code - 256, -type->m);
+  unsigned mantissa = code % (1u << type->m), exponent = code / (1u << type->m) % (1u << type->e);
+  double sign = code / (1u << type->m) / (1u << type->e) % 2 ? -1 : 1;
+  int bias = (int)ldexp(1, type->e - 1) - 1;
+  if (exponent == ldexp(1, type->e) - 1) {
+    if (type->top == MXQ_TOP_IEEE) return mantissa ? NAN : sign * INFINITY;
+    if (type->top == MXQ_TOP_NAN && mantissa == ldexp(1, type->m) - 1) return NAN;
+  }
+  if (exponent == 0) return sign * ldexp(mantissa, 1 - bias - type->m);
+  return sign * ldexp(1 + ldexp(mantissa, -type->m), (int)exponent - bias);
+}
+
+static double largest(enum mxq_element t) {
+  double most = 0;
+  for (unsigned c = 0; c < 1u << (width(t) - 1); c++)
+    if (isfinite(value(t, c)) && value(t, c) > most) most = value(t, c);
+  return most;
+}
+
+/* The code nearest to v, the even one of two; beyond the largest number, that. All values and distances are exact. */
+static unsigned nearest(enum mxq_element t, double v) {
+  unsigned sign_bit = 1u << (width(t) - 1), best = 0;
+  double a = fabs(v), distance = INFINITY;
+  for (unsigned c = 0; c < sign_bit; c++) {
+    double x = value(t, c);
+    if (!isfinite(x)) continue;
+    /* a - x in double is inexact only when it is far from every tie */
+    double d = fabs(a - x);
+    if (d < distance || (d == distance && c % 2 == 0)) { best = c; distance = d; }
+  }
+  if (!signbit(v)) return best;
+  return types[t].top == MXQ_TOP_INTEGER ? (256 - best) % 256 : best | sign_bit;
+}
+
+/* floor(log2 x) by search; -127 and below count as -127, as the exponent field of a subnormal does. */
+static int exponent_of(double x) {
+  int e = -127;
+  while (e < 200 && ldexp(1, e + 1) <= x) e++;
+  return e;
+}
+
+static int clamp(int b, int top) { return b < 0 ? 0 : b > top ? top : b; }
+
+/* The byte by rule; 255 when rounding leaves f32. */
+static int scale_of(enum mxq_element t, double amax, enum mxq_scale_rule rule) {
+  int emax = exponent_of(largest(t)), top = 254, e = exponent_of(amax);
+  bool automatic = rule == MXQ_SCALE_AUTO;
+  if (automatic) {
+    top = 254 - emax;
+    rule = (const enum mxq_scale_rule[]){[MXQ_E2M1] = MXQ_SCALE_RCEIL_725, [MXQ_E2M3] = MXQ_SCALE_EVEN, [MXQ_E3M2] = MXQ_SCALE_RCEIL,
+      [MXQ_E4M3] = MXQ_SCALE_RCEIL, [MXQ_E5M2] = MXQ_SCALE_RCEIL, [MXQ_INT8] = MXQ_SCALE_FLOOR}[t];
+  }
+  switch (rule) {
+    case MXQ_SCALE_CEIL:
+      if (e > -127 ? amax > ldexp(1, e) : amax > 0) e++;
+      break;
+    case MXQ_SCALE_EVEN: /* half of the last of m mantissa bits carries into the exponent */
+      if (e > -127 ? amax >= ldexp(2 - ldexp(1, -types[t].m - 1), e) : amax >= ldexp(1 - ldexp(1, -types[t].m - 1), -126)) e++;
+      if (e == 128 && !automatic) return 255;
+      break;
+    case MXQ_SCALE_RCEIL_725:
+      if (e > -127 && amax > ldexp(1.8125, e)) e++;
+      if (e == -127 && amax > ldexp(0.8125, -126)) e++;
+      break;
+    case MXQ_SCALE_RCEIL: {
+      double product = amax * (double)(float)(1 / largest(t)); /* 48 bits: exact */
+      if (product < ldexp(1, -126) - ldexp(1, -150)) /* a subnormal f32: rounds, a tie at 2^-127 to the even 0x400000 */
+        return product > ldexp(1, -127) + ldexp(1, -150);
+      e = -127;
+      while (ldexp(largest(t), e) < amax) e++; /* smallest power of two >= amax / max */
+      return clamp(e + 127, top);
+    }
+    default: break;
+  }
+  return clamp(e + 127 - emax, top);
+}
+
+/* The error sum of MSE (<mxq/codec.h>), in units of 4^(byte - 127). */
+static double error_sum(enum mxq_element t, const double v[32], int b) {
+  double d[32];
+  for (int i = 0; i < 32; i++) {
+    double y = ldexp(v[i], 127 - b);
+    float f = (float)(y - value(t, nearest(t, y)));
+    d[i] = (double)f * (double)f;
+  }
+  for (int n = 16; n > 0; n /= 2)
+    for (int i = 0; i < n; i++) d[i] += d[i + n];
+  return d[0];
+}
+
+static double load(const uint8_t *p, enum mxq_lane lane) {
+  uint64_t bits = 0;
+  int size = lane == MXQ_LANE_F32 ? 4 : 2;
+  int exponent_bits = lane == MXQ_LANE_F16 ? 5 : 8, mantissa_bits = 8 * size - 1 - exponent_bits;
+  for (int i = size; i-- > 0;) bits = bits * 256 + p[i];
+  double mantissa = (double)(bits % (1u << mantissa_bits));
+  int exponent = (int)(bits / (1u << mantissa_bits) % (1u << exponent_bits)), bias = (1 << (exponent_bits - 1)) - 1;
+  double sign = bits / (1u << mantissa_bits) / (1u << exponent_bits) ? -1 : 1;
+  if (exponent == 2 * bias + 1) return mantissa != 0 ? NAN : sign * INFINITY;
+  if (exponent == 0) return sign * ldexp(mantissa, 1 - bias - mantissa_bits);
+  return sign * ldexp(1 + ldexp(mantissa, -mantissa_bits), exponent - bias);
+}
+
+/* x rounded to nearest even to a dtype; *lost counts a finite x that became infinite. */
+static uint64_t rounded(double x, int exponent_bits, int mantissa_bits, size_t *lost) {
+  uint64_t sign = signbit(x) ? 1ull << (exponent_bits + mantissa_bits) : 0, infinite = ((1ull << exponent_bits) - 1) << mantissa_bits;
+  int bias = (1 << (exponent_bits - 1)) - 1, e = 1 - bias;
+  if (isnan(x)) return infinite | 1ull << (mantissa_bits - 1);
+  double a = fabs(x);
+  if (isinf(x)) return sign | infinite;
+  while (e <= bias && ldexp(1, e + 1) <= a) e++;
+  double steps = ldexp(a, mantissa_bits - e), whole = floor(steps), rest = steps - whole;
+  if (rest > 0.5 || (rest == 0.5 && fmod(whole, 2) == 1)) whole++;
+  uint64_t bits = (uint64_t)whole + ((uint64_t)(e - 1 + bias) << mantissa_bits);
+  if (e > bias || bits >= infinite) {
+    ++*lost;
+    return sign | infinite;
+  }
+  return sign | bits;
+}
+
+static size_t encode(enum mxq_element t, enum mxq_lane lane, const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,
+                     enum mxq_scale_rule rule) {
+  size_t size = lane == MXQ_LANE_F32 ? 4 : 2, block_bytes = (size_t)width(t) * 4, bad = 0;
+  for (size_t i = 0; i < blocks; i++) {
+    double v[32], amax = 0;
+    bool finite = true;
+    for (size_t j = 0; j < 32; j++) {
+      v[j] = load((const uint8_t *)src + (32 * i + j) * size, lane);
+      finite = finite && isfinite(v[j]);
+      if (fabs(v[j]) > amax) amax = fabs(v[j]);
+    }
+    int b = finite ? scale_of(t, amax, rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : rule) : 255;
+    if (b < 254 && rule == MXQ_SCALE_MSE && error_sum(t, v, b + 1) * 4 < error_sum(t, v, b)) b++;
+    scales[i] = (uint8_t)b;
+    bad += b == 255;
+    memset(codes + i * block_bytes, 0, block_bytes);
+    for (size_t j = 0; b < 255 && j < 32; j++) {
+      unsigned code = nearest(t, ldexp(v[j], 127 - b));
+      /* low bits first, without gaps */
+      for (int k = 0; k < width(t); k++)
+        if (code >> k & 1) codes[i * block_bytes + (j * (size_t)width(t) + (size_t)k) / 8] |= (uint8_t)(1u << ((j * (size_t)width(t) + (size_t)k) % 8));
+    }
+  }
+  return bad;
+}
+
+static size_t decode(enum mxq_element t, enum mxq_lane lane, const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst) {
+  size_t size = lane == MXQ_LANE_F32 ? 4 : 2, lost = 0, ignored = 0;
+  for (size_t i = 0; i < 32 * blocks; i++) {
+    unsigned code = 0;
+    for (int k = 0; k < width(t); k++) {
+      size_t bit = i * (size_t)width(t) + (size_t)k;
+      code |= (unsigned)(codes[bit / 8] >> (bit % 8) & 1) << k;
+    }
+    int b = scales[i / 32];
+    double x = b == 255 ? NAN : ldexp(value(t, code), b - 127);
+    uint64_t bits = rounded(x, 8, 23, &ignored);
+    if (lane != MXQ_LANE_F32) {
+      uint8_t f[4] = {(uint8_t)bits, (uint8_t)(bits >> 8), (uint8_t)(bits >> 16), (uint8_t)(bits >> 24)};
+      bits = rounded(load(f, MXQ_LANE_F32), lane == MXQ_LANE_BF16 ? 8 : 5, lane == MXQ_LANE_BF16 ? 7 : 10, &lost);
+    }
+    for (size_t k = 0; k < size; k++) ((uint8_t *)dst)[i * size + k] = (uint8_t)(bits >> (8 * k));
+  }
+  return lost;
+}
+
+#define ONE(name, ID, lane, LANE)                                                                                            \
+  static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, enum mxq_scale_rule rule) { \
+    return encode(MXQ_##ID, MXQ_LANE_##LANE, src, blocks, codes, scales, rule);                                              \
+  }                                                                                                                          \
+  static size_t decode_##name##_##lane(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst) {              \
+    return decode(MXQ_##ID, MXQ_LANE_##LANE, codes, scales, blocks, dst);                                                    \
+  }
+#define X(ID, name, E, M, TOP) ONE(name, ID, f32, F32) ONE(name, ID, bf16, BF16) ONE(name, ID, f16, F16)
+#include "lib/kernels/element_types.def"
+#undef X
+
+const struct mxq_kernels mxq_kernels_reference = {
+#define X(ID, name, E, M, TOP) [MXQ_##ID] = {encode_##name##_f32, encode_##name##_bf16, encode_##name##_f16},
+  .encode = {
+#include "lib/kernels/element_types.def"
+  },
+#undef X
+#define X(ID, name, E, M, TOP) [MXQ_##ID] = {decode_##name##_f32, decode_##name##_bf16, decode_##name##_f16},
+  .decode = {
+#include "lib/kernels/element_types.def"
+  },
+#undef X
+};

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT */
+/* Portable C. */
+#include "lib/kernels/kernels.h"
+
+#define MXQ_ROW scalar
+#include "lib/kernels/template.h"

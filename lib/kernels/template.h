@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernels as a template. The file that includes it defines MXQ_ROW (the row's name); its flags decide what the compiler makes
+ * of the loops over the 32 elements of a block: they are written so that it vectorises them for any width.
+ *
+ * Rounding to a mini-float is one addition: M = 2^(23-m) times the power of two at or below |y|, so that the last place of |y| + M
+ * is the step of the element grid at y; the sum is rounded to nearest even by the hardware, subnormal elements and carries included.
+ */
+#include <string.h>
+#include "lib/base/bytes.h"
+#include "lib/kernels/scale.h"
+
+#define CAT2(a, b) a##b
+#define CAT(a, b) CAT2(a, b)
+
+static inline float as_float(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
+static inline uint32_t as_bits(float f) { uint32_t u; memcpy(&u, &f, 4); return u; }
+static inline int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
+static inline int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
+
+/* ---- the wide side -------------------------------------------------------------------------------------------------- */
+
+static inline void load_f32(const uint8_t *p, uint32_t u[32]) { memcpy(u, p, 128); }
+
+static inline void load_bf16(const uint8_t *p, uint32_t u[32]) {
+  uint16_t h[32];
+  memcpy(h, p, 64);
+  for (int i = 0; i < 32; i++) u[i] = (uint32_t)h[i] << 16;
+}
+
+static inline void load_f16(const uint8_t *p, uint32_t u[32]) {
+  uint16_t h[32];
+  memcpy(h, p, 64);
+  for (int i = 0; i < 32; i++) {
+    uint32_t a = h[i] & 0x7fffu, s = (uint32_t)(h[i] & 0x8000u) << 16;
+    uint32_t v = as_bits(as_float(a << 13) * 0x1p112f); /* exact; subnormals become normal */
+    u[i] = (a >= 0x7c00 ? v | 0x7f800000u : v) | s;
+  }
+}
+
+static inline size_t store_f32(uint8_t *p, const float y[32]) {
+  memcpy(p, y, 128);
+  return 0;
+}
+
+static inline size_t store_bf16(uint8_t *p, const float y[32]) {
+  uint16_t h[32];
+  int32_t lost = 0;
+  for (int i = 0; i < 32; i++) {
+    uint32_t u = as_bits(y[i]), r = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+    h[i] = (uint16_t)r;
+    lost += (int32_t)((r & 0x7fff) == 0x7f80) & (int32_t)((u & 0x7fffffff) != 0x7f800000);
+  }
+  memcpy(p, h, 64);
+  return (size_t)lost;
+}
+
+static inline size_t store_f16(uint8_t *p, const float y[32]) {
+  uint16_t h[32];
+  int32_t lost = 0;
+  for (int i = 0; i < 32; i++) {
+    uint32_t u = as_bits(y[i]);
+    int32_t a = (int32_t)(u & 0x7fffffff);
+    int32_t normal = (int32_t)((uint32_t)a - (112u << 23) + 0xfff + (((uint32_t)a >> 13) & 1)) >> 13;
+    int32_t small = (int32_t)(as_bits(as_float((uint32_t)least(a, 0x38800000)) + 0.5f) - 0x3f000000u);
+    int32_t r = least(a < 0x38800000 ? small : normal, 0x7c00);
+    r = a >= 0x47800000 ? 0x7c00 : r;
+    lost += (r == 0x7c00) & (a < 0x7f800000);
+    r = a > 0x7f800000 ? 0x7e00 : r;
+    h[i] = (uint16_t)((uint32_t)r | (u >> 31) << 15);
+  }
+  memcpy(p, h, 64);
+  return (size_t)lost;
+}
+
+/* ---- codes ---------------------------------------------------------------------------------------------------------- */
+
+static inline void pack4(const uint8_t c[32], uint8_t *out) {
+  for (int i = 0; i < 4; i++) {
+    uint64_t x = mxq_get64(c + 8 * i);
+    x = (x | x >> 4) & 0x00ff00ff00ff00ffu;
+    x = (x | x >> 8) & 0x0000ffff0000ffffu;
+    mxq_put32(out + 4 * i, (uint32_t)(x | x >> 16));
+  }
+}
+
+static inline void pack6(const uint8_t c[32], uint8_t *out) {
+  for (int i = 0; i < 4; i++) {
+    uint64_t x = mxq_get64(c + 8 * i);
+    x = (x & 0x003f003f003f003fu) | (x & 0x3f003f003f003f00u) >> 2;
+    x = (x & 0x00000fff00000fffu) | (x & 0x0fff00000fff0000u) >> 4;
+    x = (x & 0xffffffu) | (x >> 8 & 0xffffff000000u);
+    mxq_put32(out + 6 * i, (uint32_t)x);
+    mxq_put16(out + 6 * i + 4, (uint16_t)(x >> 32));
+  }
+}
+
+static inline void pack8(const uint8_t c[32], uint8_t *out) { memcpy(out, c, 32); }
+
+static inline void unpack4(const uint8_t *in, uint8_t c[32]) {
+  for (int i = 0; i < 4; i++) {
+    uint64_t x = mxq_get32(in + 4 * i);
+    x = (x | x << 16) & 0x0000ffff0000ffffu;
+    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+    x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
+    memcpy(c + 8 * i, &(uint64_t){x}, 8);
+  }
+}
+
+static inline void unpack6(const uint8_t *in, uint8_t c[32]) {
+  for (int i = 0; i < 4; i++) {
+    uint64_t x = mxq_get32(in + 6 * i) | (uint64_t)mxq_get16(in + 6 * i + 4) << 32;
+    x = (x & 0xffffffu) | (x & 0xffffff000000u) << 8;
+    x = (x & 0x00000fff00000fffu) | (x & 0x00fff00000fff000u) << 4;
+    x = (x & 0x003f003f003f003fu) | (x & 0x0fc00fc00fc00fc0u) << 2;
+    memcpy(c + 8 * i, &(uint64_t){x}, 8);
+  }
+}
+
+static inline void unpack8(const uint8_t *in, uint8_t c[32]) { memcpy(c, in, 32); }
+
+/* ---- one block -------------------------------------------------------------------------------------------------------- */
+
+/* Codes of 32 values at scale byte b, one a byte. Always inlined with constants for the element type. */
+static inline __attribute__((always_inline)) void quantize(const uint32_t u[32], int b, int e_bits, int m, int top, uint8_t c[32]) {
+  const float inverse = mxq_pow2_of_byte(254 - b);
+  const int32_t max = (int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top)), emin = (127 + MXQ_EL_EMIN(e_bits)) << 23;
+  for (int i = 0; i < 32; i++) {
+    int32_t y = least((int32_t)as_bits(as_float(u[i] & 0x7fffffff) * inverse), max);
+    int32_t e = top == MXQ_TOP_INTEGER ? emin : most(y & 0x7f800000, emin);
+    int32_t magic = e + ((23 - m) << 23);
+    int32_t q = (int32_t)as_bits(as_float((uint32_t)y) + as_float((uint32_t)magic)) - magic;
+    if (top == MXQ_TOP_INTEGER) {
+      int32_t s = (int32_t)(u[i] >> 31);
+      c[i] = (uint8_t)((q ^ -s) + s);
+    } else {
+      c[i] = (uint8_t)(q + ((e - emin) >> (23 - m)) + (int32_t)(u[i] >> 31 << (e_bits + m)));
+    }
+  }
+}
+
+/* Sum of squared errors at scale byte b, in units of the scale: contract of MSE in <mxq/codec.h>. */
+static inline __attribute__((always_inline)) double squared_error(const uint32_t u[32], int b, int e_bits, int m, int top) {
+  const float inverse = mxq_pow2_of_byte(254 - b);
+  const int32_t max = (int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top)), emin = (127 + MXQ_EL_EMIN(e_bits)) << 23;
+  float d[32];
+  double s[16];
+  for (int i = 0; i < 32; i++) {
+    float v = as_float(u[i] & 0x7fffffff) * inverse;
+    int32_t y = least((int32_t)as_bits(v), max);
+    int32_t e = top == MXQ_TOP_INTEGER ? emin : most(y & 0x7f800000, emin);
+    float magic = as_float((uint32_t)(e + ((23 - m) << 23)));
+    d[i] = v - ((as_float((uint32_t)y) + magic) - magic);
+  }
+  for (int i = 0; i < 16; i++) s[i] = (double)d[i] * (double)d[i] + (double)d[i + 16] * (double)d[i + 16];
+  for (int i = 0; i < 8; i++) s[i] += s[i + 8];
+  for (int i = 0; i < 4; i++) s[i] += s[i + 4];
+  return (s[0] + s[2]) + (s[1] + s[3]);
+}
+
+static inline uint32_t largest(const uint32_t u[32]) {
+  int32_t a = 0;
+  for (int i = 0; i < 32; i++) a = most(a, (int32_t)(u[i] & 0x7fffffff));
+  return (uint32_t)a;
+}
+
+/* ---- the functions ---------------------------------------------------------------------------------------------------- */
+
+#define PACK_4 pack4
+#define PACK_6 pack6
+#define PACK_8 pack8
+#define WIDTH_E2M1 4
+#define WIDTH_E2M3 6
+#define WIDTH_E3M2 6
+#define WIDTH_E4M3 8
+#define WIDTH_E5M2 8
+#define WIDTH_INT8 8
+
+#define ENCODE(ID, name, E, M, TOP, lane, size)                                                                       \
+  static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,               \
+                                       enum mxq_scale_rule rule) {                                                    \
+    const struct mxq_scale_plan plan = mxq_scale_plan(E, M, MXQ_TOP_##TOP, rule);                                     \
+    const uint8_t *in = src;                                                                                          \
+    size_t bad = 0;                                                                                                   \
+    for (size_t i = 0; i < blocks; i++, in += 32 * size, codes += 4 * WIDTH_##ID) {                                   \
+      uint32_t u[32];                                                                                                 \
+      uint8_t c[32];                                                                                                  \
+      load_##lane(in, u);                                                                                             \
+      int b = mxq_scale_byte(&plan, largest(u));                                                                      \
+      if (b == 255) {                                                                                                 \
+        memset(codes, 0, 4 * WIDTH_##ID);                                                                             \
+        scales[i] = 255;                                                                                              \
+        bad++;                                                                                                        \
+        continue;                                                                                                     \
+      }                                                                                                               \
+      if (plan.mse && b < 254 && squared_error(u, b + 1, E, M, MXQ_TOP_##TOP) * 4.0 < squared_error(u, b, E, M, MXQ_TOP_##TOP)) b++; \
+      scales[i] = (uint8_t)b;                                                                                         \
+      quantize(u, b, E, M, MXQ_TOP_##TOP, c);                                                                         \
+      CAT(pack, WIDTH_##ID)(c, codes);                                                                                \
+    }                                                                                                                 \
+    return bad;                                                                                                       \
+  }
+
+#define DECODE(ID, name, E, M, TOP, lane, size)                                                                       \
+  static size_t decode_##name##_##lane(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst) {       \
+    uint8_t *out = dst;                                                                                               \
+    size_t lost = 0;                                                                                                  \
+    for (size_t i = 0; i < blocks; i++, out += 32 * size, codes += 4 * WIDTH_##ID) {                                  \
+      uint8_t c[32];                                                                                                  \
+      float y[32];                                                                                                    \
+      CAT(unpack, WIDTH_##ID)(codes, c);                                                                              \
+      if (scales[i] == 255) {                                                                                         \
+        for (int j = 0; j < 32; j++) y[j] = as_float(0x7fc00000);                                                     \
+      } else {                                                                                                        \
+        const float scale = mxq_pow2_of_byte(scales[i]);                                                              \
+        VALUES_##TOP(name, E, M)                                                                                      \
+      }                                                                                                               \
+      lost += store_##lane(out, y);                                                                                   \
+    }                                                                                                                 \
+    return lost;                                                                                                      \
+  }
+
+/* A code as float bits is its exponent and mantissa in place, times a power of two; subnormals come out right by themselves. */
+#define VALUES_FLOAT(E, M)                                                                                            \
+  uint32_t k = c[j], a = (k & ((1u << (E + M)) - 1)) << (23 - M);                                                     \
+  uint32_t v = as_bits(as_float(a) * as_float((uint32_t)(254 - MXQ_EL_BIAS(E)) << 23)) | (k >> (E + M) & 1) << 31;
+#define VALUES_FINITE(name, E, M)                                                                                     \
+  for (int j = 0; j < 32; j++) { VALUES_FLOAT(E, M) y[j] = as_float(v) * scale; }
+#define VALUES_NAN(name, E, M)                                                                                        \
+  for (int j = 0; j < 32; j++) {                                                                                      \
+    VALUES_FLOAT(E, M)                                                                                                \
+    uint32_t w = as_bits(as_float(v) * scale);                                                                        \
+    y[j] = as_float(a == ((1u << (E + M)) - 1) << (23 - M) ? 0x7fc00000u : w);                                        \
+  }
+#define VALUES_IEEE(name, E, M)                                                                                       \
+  for (int j = 0; j < 32; j++) {                                                                                      \
+    VALUES_FLOAT(E, M)                                                                                                \
+    uint32_t w = as_bits(as_float(v) * scale), top = ((1u << E) - 1) << 23;                                           \
+    w = a == top ? 0x7f800000u | (v & 0x80000000u) : w;                                                               \
+    y[j] = as_float(a > top ? 0x7fc00000u : w);                                                                       \
+  }
+#define VALUES_INTEGER(name, E, M)                                                                                    \
+  for (int j = 0; j < 32; j++) y[j] = (float)(int32_t)(int8_t)c[j] * (1.0f / (1 << M)) * scale;
+
+#define X(ID, name, E, M, TOP)              \
+  ENCODE(ID, name, E, M, TOP, f32, 4)       \
+  ENCODE(ID, name, E, M, TOP, bf16, 2)      \
+  ENCODE(ID, name, E, M, TOP, f16, 2)       \
+  DECODE(ID, name, E, M, TOP, f32, 4)       \
+  DECODE(ID, name, E, M, TOP, bf16, 2)      \
+  DECODE(ID, name, E, M, TOP, f16, 2)       \
+  _Static_assert(MXQ_EL_BITS(E, M, MXQ_TOP_##TOP) == WIDTH_##ID, "bits of " #name);
+#include "lib/kernels/element_types.def"
+#undef X
+
+const struct mxq_kernels CAT(mxq_kernels_, MXQ_ROW) = {
+#define X(ID, name, E, M, TOP) [MXQ_##ID] = {encode_##name##_f32, encode_##name##_bf16, encode_##name##_f16},
+  .encode = {
+#include "lib/kernels/element_types.def"
+  },
+#undef X
+#define X(ID, name, E, M, TOP) [MXQ_##ID] = {decode_##name##_f32, decode_##name##_bf16, decode_##name##_f16},
+  .decode = {
+#include "lib/kernels/element_types.def"
+  },
+#undef X
+};
