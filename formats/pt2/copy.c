@@ -88,11 +88,7 @@ static enum mxq_status complete(void *user, size_t member, uint32_t crc, const u
   else if (crc != m->crc)
     return mxq_fail_at(err, MXQ_ERR_DAMAGED, m->name, m->data_offset,
                        "this member's data has CRC-32 %08" PRIx32 ", the archive says %08" PRIx32 "; nothing was written", crc, m->crc);
-  if (!c->reader->has_digests)
-    return MXQ_OK;
-  const struct mxq_digest *entry = &c->out.digests.entries[member];
-  uint32_t old = mxq_names_find(&c->reader->digest_names, entry->name, entry->name_len);
-  if (old == UINT32_MAX || memcmp(c->reader->digests.entries[old].sha256, sha256, MXQ_SHA256_BYTES))
+  if (c->reader->has_digests && memcmp(c->reader->sha256[c->out.parts[member].number], sha256, MXQ_SHA256_BYTES))
     return mxq_fail_at(err, MXQ_ERR_DAMAGED, m->name, m->data_offset,
                        "this member's data does not have the SHA-256 that the archive states; nothing was written");
   return MXQ_OK;

@@ -34,7 +34,7 @@ static void close_reader(struct mxq_reader *base) {
   mxq_zip_close(r->zip);
   free(r->stored);
   mxq_names_free(&r->stored_names);
-  mxq_names_free(&r->digest_names);
+  free(r->sha256);
   free(r->parts);
   free(r->record_dtype);
   free(r->checked);

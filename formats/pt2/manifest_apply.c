@@ -15,11 +15,6 @@ struct apply {
   struct mxq_error *err;
 };
 
-static const struct mxq_pt2_stored *find(const struct mxq_pt2_reader *r, const char *name) {
-  uint32_t i = name ? mxq_names_find(&r->stored_names, name, strlen(name)) : UINT32_MAX;
-  return i == UINT32_MAX ? NULL : &r->stored[i];
-}
-
 static enum mxq_status wrong(struct apply *a, enum mxq_status code, const struct mxq_pt2_entry *e, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 static enum mxq_status wrong(struct apply *a, enum mxq_status code, const struct mxq_pt2_entry *e, const char *fmt, ...) {
@@ -114,7 +109,7 @@ static enum mxq_status describe(struct apply *a, const struct mxq_pt2_entry *e, 
 
 static enum mxq_status build(struct apply *a, const struct mxq_pt2_entry *e, struct mxq_tensor *t, struct mxq_pt2_parts *parts) {
   struct mxq_pt2_reader *r = a->r;
-  const struct mxq_pt2_stored *codes = find(r, e->codes), *scales = find(r, e->scales);
+  const struct mxq_pt2_stored *codes = &r->stored[e->part[0]], *scales = &r->stored[e->part[1]];
   uint64_t code_bytes, scale_bytes;
   enum mxq_kind kind = (enum mxq_kind)codes->kind;
   *t = (struct mxq_tensor){.name = e->name};
@@ -124,24 +119,23 @@ static enum mxq_status build(struct apply *a, const struct mxq_pt2_entry *e, str
   if (!mxq_sizes(t->format, t->rows, t->k, &code_bytes, &scale_bytes))
     return wrong(a, MXQ_ERR_MALFORMED, e, "its sizes multiply to more than any file holds");
   if (codes->dtype != codes_dtype(t->format))
-    return wrong(a, MXQ_ERR_MALFORMED, e, "codes of %s must be %s, '%.100s' is %s", e->format, mxq_dtype_name(codes_dtype(t->format)), e->codes,
+    return wrong(a, MXQ_ERR_MALFORMED, e, "codes of %s must be %s, '%.100s' is %s", e->format, mxq_dtype_name(codes_dtype(t->format)), codes->name,
                  mxq_dtype_name((enum mxq_dtype)codes->dtype));
   if (scales->dtype != MXQ_F8_E8M0 && scales->dtype != MXQ_U8)
-    return wrong(a, MXQ_ERR_MALFORMED, e, "scales must be f8_e8m0, '%.100s' is %s", e->scales, mxq_dtype_name((enum mxq_dtype)scales->dtype));
+    return wrong(a, MXQ_ERR_MALFORMED, e, "scales must be f8_e8m0, '%.100s' is %s", scales->name, mxq_dtype_name((enum mxq_dtype)scales->dtype));
   uint64_t blocks = mxq_row_blocks(t->k);
   bool packed = has_shape(codes, t, mxq_row_code_bytes(t->format, t->k));
   parts->unpacked = !packed && mxq_element_bits(mxq_format_element(t->format)) < 8 && has_shape(codes, t, blocks * MXQ_BLOCK);
   if (!packed && !parts->unpacked)
-    return wrong(a, MXQ_ERR_MALFORMED, e, "the shape of its codes '%.100s' does not fit its shape and axes", e->codes);
+    return wrong(a, MXQ_ERR_MALFORMED, e, "the shape of its codes '%.100s' does not fit its shape and axes", codes->name);
   if (!has_shape(scales, t, blocks))
-    return wrong(a, MXQ_ERR_MALFORMED, e, "the shape of its scales '%.100s' does not fit its shape and axes", e->scales);
+    return wrong(a, MXQ_ERR_MALFORMED, e, "the shape of its scales '%.100s' does not fit its shape and axes", scales->name);
   const char *layout = parts->unpacked ? "unpacked" : mxq_format_layout(t->format);
   if (e->layout && strcmp(e->layout, layout) != 0)
     return wrong(a, MXQ_ERR_UNSUPPORTED, e, "the layout '%.60s' is not read, or its codes have another (%s)", e->layout, layout);
   if (e->kind && !kind_parse(e->kind, &kind))
     return wrong(a, MXQ_ERR_MALFORMED, e, "'%.60s' is no kind of tensor", e->kind);
-  parts->part[0] = (uint32_t)(codes - r->stored);
-  parts->part[1] = (uint32_t)(scales - r->stored);
+  memcpy(parts->part, e->part, sizeof parts->part);
   t->bytes = code_bytes + scale_bytes;
   t->kind = kind;
   t->requires_grad = e->requires_grad;
@@ -200,26 +194,26 @@ static enum mxq_status link_entries(struct apply *a) {
   struct mxq_pt2_reader *r = a->r;
   for (size_t i = r->manifest.entry_count; i-- > 0;) { /* from the last, so that each list comes out in order */
     const struct mxq_pt2_entry *e = &r->manifest.entries[i];
-    const struct mxq_pt2_stored *codes = find(r, e->codes), *scales = find(r, e->scales);
-    if (!codes && !scales)
+    uint32_t codes = e->part[0], scales = e->part[1];
+    if (codes == UINT32_MAX && scales == UINT32_MAX)
       continue; /* taken out by an editor */
-    if (!codes || !scales)
-      return wrong(a, MXQ_ERR_MALFORMED, e, "its %s '%.100s' are not in the archive", codes ? "scales" : "codes",
-                   codes ? (e->scales ? e->scales : "") : (e->codes ? e->codes : ""));
+    if (codes == UINT32_MAX || scales == UINT32_MAX) {
+      const char *name = codes == UINT32_MAX ? e->codes : e->scales;
+      return wrong(a, MXQ_ERR_MALFORMED, e, "its %s '%.100s' are not in the archive", codes == UINT32_MAX ? "codes" : "scales", name ? name : "");
+    }
     if (codes == scales)
       return wrong(a, MXQ_ERR_MALFORMED, e, "its codes and scales are one tensor");
-    a->next[i] = a->first[codes - r->stored];
-    a->first[codes - r->stored] = (uint32_t)i;
-    r->stored[codes - r->stored].hidden = r->stored[scales - r->stored].hidden = true;
+    a->next[i] = a->first[codes];
+    a->first[codes] = (uint32_t)i;
+    r->stored[codes].hidden = r->stored[scales].hidden = true;
   }
   for (size_t i = 0; i < r->manifest.kept_count; i++) {
     const struct mxq_pt2_entry *e = &r->manifest.kept[i];
-    const struct mxq_pt2_stored *s = find(r, e->stored);
-    if (!s)
+    if (e->part[0] == UINT32_MAX)
       continue;
-    if (a->kept[s - r->stored] != UINT32_MAX)
-      return wrong(a, MXQ_ERR_MALFORMED, e, "'%.100s' is kept under two names", s->name);
-    a->kept[s - r->stored] = (uint32_t)i;
+    if (a->kept[e->part[0]] != UINT32_MAX)
+      return wrong(a, MXQ_ERR_MALFORMED, e, "'%.100s' is kept under two names", r->stored[e->part[0]].name);
+    a->kept[e->part[0]] = (uint32_t)i;
   }
   /* The constants of a weights archive are tables of its decoding program. */
   for (size_t i = 0; i < r->stored_count; i++)

@@ -13,6 +13,7 @@ struct read {
   struct mxq_error *err;
   size_t metadata_room;
   uint64_t version;
+  struct mxq_pt2_entry before;       /* the entry before this one: most texts are the same */
 };
 
 static bool is(const char *s, size_t n, const char *word) { return n == strlen(word) && memcmp(s, word, n) == 0; }
@@ -57,6 +58,32 @@ static void axes(struct read *m, struct mxq_pt2_entry *e) {
                 mxq_json_expect(m->json, MXQ_JSON_ARRAY_END);
 }
 
+/* A text, which is often that of the entry before. */
+static void text(struct read *m, const char *before, const char **to) {
+  const char *s;
+  size_t n;
+  if (mxq_json_next(m->json, &s, &n) != MXQ_JSON_STRING) {
+    mxq_json_reject(m->json, mxq_json_offset(m->json), "a text was expected");
+    return;
+  }
+  *to = before && is(s, n, before) ? before : mxq_arena_text(&m->r->base.arena, s, n);
+  if (!*to)
+    nomem(m);
+}
+
+/* The name of a stored tensor: its number, and the text only where there is none. */
+static void stored(struct read *m, uint32_t *number, const char **to) {
+  const char *s;
+  size_t n;
+  if (mxq_json_next(m->json, &s, &n) != MXQ_JSON_STRING) {
+    mxq_json_reject(m->json, mxq_json_offset(m->json), "the name of a tensor was expected");
+    return;
+  }
+  *number = mxq_names_find(&m->r->stored_names, s, n);
+  if (*number == UINT32_MAX && !(*to = mxq_arena_text(&m->r->base.arena, s, n)))
+    nomem(m);
+}
+
 /* {"kind": "parameter", "requires_grad": true} */
 static void source(struct read *m, struct mxq_pt2_entry *e) {
   const char *s;
@@ -65,7 +92,7 @@ static void source(struct read *m, struct mxq_pt2_entry *e) {
     return;
   while (mxq_json_next(m->json, &s, &n) == MXQ_JSON_KEY) {
     if (is(s, n, "kind"))
-      mxq_json_text(m->json, &m->r->base.arena, &e->kind);
+      text(m, m->before.kind, &e->kind);
     else if (is(s, n, "requires_grad"))
       mxq_json_bool(m->json, &e->requires_grad);
     else
@@ -73,41 +100,48 @@ static void source(struct read *m, struct mxq_pt2_entry *e) {
   }
 }
 
-/* Where the text behind a key goes; NULL when it is none that is known. */
-static const char **text_field(struct mxq_pt2_entry *e, const char *s, size_t n, bool kept) {
+/* Reads the text behind a key; false when the key is not one of those. */
+static bool text_field(struct read *m, struct mxq_pt2_entry *e, const char *s, size_t n) {
   const struct {
     const char *key;
     const char **field;
-  } quantized[] = {{"format", &e->format},     {"codes", &e->codes},       {"scales", &e->scales},     {"layout", &e->layout},
-                   {"scale_rule", &e->scale_rule}, {"compat", &e->compat}, {"round", &e->round},       {"neg_zero", &e->neg_zero},
-                   {"nonfinite", &e->nonfinite}, {"source_dtype", &e->dtype}};
-  if (kept)
-    return is(s, n, "name") ? &e->stored : is(s, n, "dtype") ? &e->dtype : NULL;
-  for (size_t i = 0; i < sizeof quantized / sizeof *quantized; i++)
-    if (is(s, n, quantized[i].key))
-      return quantized[i].field;
-  return NULL;
+    const char *before;
+  } fields[] = {{"format", &e->format, m->before.format},       {"layout", &e->layout, m->before.layout},
+                {"scale_rule", &e->scale_rule, m->before.scale_rule}, {"compat", &e->compat, m->before.compat},
+                {"round", &e->round, m->before.round},          {"neg_zero", &e->neg_zero, m->before.neg_zero},
+                {"nonfinite", &e->nonfinite, m->before.nonfinite}, {"source_dtype", &e->dtype, m->before.dtype}};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (is(s, n, fields[i].key)) {
+      text(m, fields[i].before, fields[i].field);
+      return true;
+    }
+  return false;
 }
 
 static void entry(struct read *m, struct mxq_pt2_entry *e, bool kept) {
-  const char *s, **field;
+  const char *s;
   size_t n;
   if (!mxq_json_expect(m->json, MXQ_JSON_OBJECT))
     return;
   while (m->status == MXQ_OK && mxq_json_next(m->json, &s, &n) == MXQ_JSON_KEY) {
-    if ((field = text_field(e, s, n, kept)))
-      mxq_json_text(m->json, &m->r->base.arena, field);
-    else if (is(s, n, "shape"))
+    if (is(s, n, "shape"))
       shape(m, e);
+    else if (is(s, n, kept ? "name" : "codes"))
+      stored(m, &e->part[0], &e->codes);
+    else if (kept && is(s, n, "dtype"))
+      text(m, m->before.dtype, &e->dtype);
+    else if (!kept && is(s, n, "scales"))
+      stored(m, &e->part[1], &e->scales);
     else if (!kept && is(s, n, "axes"))
       axes(m, e);
     else if (!kept && is(s, n, "block"))
       mxq_json_u64(m->json, &e->block);
     else if (!kept && is(s, n, "source"))
       source(m, e);
-    else
+    else if (kept || !text_field(m, e, s, n))
       mxq_json_skip(m->json, MXQ_JSON_KEY);
   }
+  m->before = *e;
 }
 
 /* An entry by the name of the key just read. */
@@ -129,7 +163,7 @@ static void add(struct read *m, const char *s, size_t n, bool kept) {
     return;
   }
   struct mxq_pt2_entry *e = &(*list)[(*count)++];
-  *e = (struct mxq_pt2_entry){.name = name, .at = mxq_json_offset(m->json)};
+  *e = (struct mxq_pt2_entry){.name = name, .part = {UINT32_MAX, UINT32_MAX}};
   entry(m, e, kept);
 }
 
@@ -231,7 +265,7 @@ static void mx(struct read *m, bool flat) {
 }
 
 enum mxq_status mxq_pt2_manifest_parse(struct mxq_pt2_reader *r, const char *text, size_t n, struct mxq_error *err) {
-  struct read m = {.r = r, .err = err, .version = 1};
+  struct read m = {.r = r, .err = err, .version = 1, .before = {.name = NULL}};
   bool flat;
   const char *s;
   size_t len;

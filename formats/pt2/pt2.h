@@ -25,16 +25,16 @@ struct mxq_pt2_stored {
   bool hidden;                       /* part of an MX tensor, or a table of the decoding program */
 };
 
-/* One entry of the manifest: mx.tensors, or mx.kept with `stored` in place of codes and scales. */
+/* One entry of the manifest: mx.tensors, or mx.kept. Texts that many entries share are stored once. */
 struct mxq_pt2_entry {
   const char *name;
-  const char *codes, *scales, *stored;
+  const char *codes, *scales;        /* as written; only where there is no such tensor */
+  uint32_t part[2];                  /* stored tensors: codes (or what is kept) and scales; UINT32_MAX: none */
   const char *format, *layout, *scale_rule, *compat, *round, *neg_zero, *nonfinite, *dtype, *kind;
   const uint64_t *shape;
   uint32_t ndim;
   bool has_shape, has_axes, requires_grad;
   uint64_t axes[2], block;
-  size_t at;                         /* byte of the manifest's text */
 };
 
 struct mxq_pt2_manifest_text {
@@ -65,8 +65,7 @@ struct mxq_pt2_reader {
   struct mxq_pt2_manifest_text manifest;
   const char *torch_version;
   bool has_digests, resaved, has_index;
-  struct mxq_digests digests;
-  struct mxq_names digest_names;
+  unsigned char (*sha256)[MXQ_SHA256_BYTES]; /* by member, while digests are in force */
   struct mxq_pt2_cache *cache;       /* read_gather.c */
   char *inflated;                    /* a deflated record that is gathered from */
   size_t inflated_member;

@@ -34,28 +34,12 @@ static void on_data(void *user, const void *data, size_t n) {
   h->failed |= !mxq_sha256_add(h->sha, data, n);
 }
 
-/* The digest that the archive states for a member; NULL when digests are not in force. */
-static enum mxq_status stated(const struct mxq_pt2_reader *r, const struct mxq_zip_member *m, const unsigned char **digest, struct mxq_error *err) {
-  *digest = NULL;
-  if (!r->has_digests)
-    return MXQ_OK;
-  uint32_t i = mxq_names_find(&r->digest_names, m->name + r->root_len + 1, m->name_len - r->root_len - 1);
-  if (i == UINT32_MAX)
-    return mxq_fail_at(err, MXQ_ERR_DAMAGED, m->name, m->header_offset, "the digests of this archive do not list this member");
-  *digest = r->digests.entries[i].sha256;
-  return MXQ_OK;
-}
-
-enum mxq_status mxq_pt2_check_member(struct mxq_pt2_reader *r, size_t member, struct mxq_error *err) {
-  if (r->checked[member])
-    return MXQ_OK;
+/* Checks a member; with `text`, delivers it too. */
+static enum mxq_status check(struct mxq_pt2_reader *r, size_t member, char **text, size_t *n, struct mxq_error *err) {
   const struct mxq_zip_member *m = mxq_zip_member(r->zip, member);
-  const unsigned char *want;
+  const unsigned char *want = r->has_digests ? r->sha256[member] : NULL;
   unsigned char got[MXQ_SHA256_BYTES];
   struct hashing h = {0};
-  enum mxq_status status = stated(r, m, &want, err);
-  if (status != MXQ_OK)
-    return status;
   if (want) {
     h.sha = mxq_sha256_new();
     if (!h.sha || !mxq_sha256_start(h.sha)) {
@@ -63,29 +47,34 @@ enum mxq_status mxq_pt2_check_member(struct mxq_pt2_reader *r, size_t member, st
       return mxq_fail_nomem(err, m->name);
     }
   }
-  status = mxq_zip_check(r->zip, member, want ? on_data : NULL, &h, err);
+  enum mxq_status status = text ? mxq_zip_load(r->zip, member, r->base.options.max_text, text, n, err)
+                                : mxq_zip_check(r->zip, member, want ? on_data : NULL, &h, err);
+  if (status == MXQ_OK && want && text)
+    on_data(&h, *text, *n);
   if (status == MXQ_OK && want && (h.failed || !mxq_sha256_end(h.sha, got)))
     status = mxq_fail_nomem(err, m->name);
   mxq_sha256_free(h.sha);
   if (status == MXQ_OK && want && memcmp(got, want, sizeof got) != 0)
     status = mxq_fail_at(err, MXQ_ERR_DAMAGED, m->name, m->data_offset,
                          "this member's data does not have the SHA-256 that the archive states: it was changed");
+  if (status != MXQ_OK && text) {
+    free(*text);
+    *text = NULL;
+  }
   r->checked[member] = status == MXQ_OK;
   return status == MXQ_OK ? status : mxq_fail_name(err, status, m->name);
 }
 
+enum mxq_status mxq_pt2_check_member(struct mxq_pt2_reader *r, size_t member, struct mxq_error *err) {
+  return r->checked[member] ? MXQ_OK : check(r, member, NULL, NULL, err);
+}
+
 enum mxq_status mxq_pt2_load(struct mxq_pt2_reader *r, size_t member, char **text, size_t *n, struct mxq_error *err) {
-  const struct mxq_zip_member *m = mxq_zip_member(r->zip, member);
   *text = NULL;
   *n = 0;
-  if (m->zero_crc)
+  if (mxq_zip_member(r->zip, member)->zero_crc)
     r->base.unverified = true;
-  if (r->has_digests && !m->zero_crc) {
-    enum mxq_status status = mxq_pt2_check_member(r, member, err);
-    if (status != MXQ_OK)
-      return status;
-  }
-  return mxq_zip_load(r->zip, member, r->base.options.max_text, text, n, err);
+  return check(r, member, text, n, err);
 }
 
 /* ---- what kind of archive this is ---- */
@@ -206,8 +195,30 @@ static enum mxq_status check_version(struct mxq_pt2_reader *r, struct mxq_error 
 
 /* ---- digests and index ---- */
 
+/* The digests list all other members in order. What they miss cannot be trusted, so it is damage. */
+static enum mxq_status keep_digests(struct mxq_pt2_reader *r, size_t member, const struct mxq_digests *d, struct mxq_error *err) {
+  size_t count = mxq_zip_count(r->zip);
+  r->sha256 = malloc(count * sizeof *r->sha256);
+  if (!r->sha256)
+    return mxq_fail_nomem(err, r->base.path);
+  for (size_t i = 0, k = 0; i < count; i++) {
+    const struct mxq_zip_member *m = mxq_zip_member(r->zip, i);
+    const struct mxq_digest *e = k < d->count ? &d->entries[k] : NULL;
+    if (i == member)
+      continue;
+    if (!e || e->name_len != m->name_len - r->root_len - 1 || memcmp(e->name, m->name + r->root_len + 1, e->name_len) != 0)
+      return mxq_fail_at(err, MXQ_ERR_DAMAGED, m->name, m->header_offset, "the digests of this archive do not list this member in its place");
+    memcpy(r->sha256[i], e->sha256, sizeof *r->sha256);
+    k++;
+  }
+  r->checked[member] = r->has_digests = true;
+  return MXQ_OK;
+}
+
 static enum mxq_status load_digests(struct mxq_pt2_reader *r, struct mxq_error *err) {
   size_t i = find(r, MXQ_DIGESTS_MEMBER), n;
+  struct mxq_arena arena = {0};
+  struct mxq_digests d = {0};
   char *text;
   if (i == SIZE_MAX)
     return MXQ_OK;
@@ -216,17 +227,12 @@ static enum mxq_status load_digests(struct mxq_pt2_reader *r, struct mxq_error *
     return MXQ_OK;
   enum mxq_status status = mxq_pt2_load(r, i, &text, &n, err);
   if (status == MXQ_OK)
-    status = mxq_digests_parse(text, n, &r->base.arena, &r->digests, err);
+    status = mxq_digests_parse(text, n, &arena, &d, err);
   free(text);
-  if (status != MXQ_OK)
-    return status;
-  for (size_t k = 0; k < r->digests.count; k++) {
-    uint32_t number = (uint32_t)k;
-    if (mxq_names_put(&r->digest_names, r->digests.entries[k].name, r->digests.entries[k].name_len, &number) == MXQ_NAMES_NOMEM)
-      return mxq_fail_nomem(err, r->base.path);
-  }
-  r->checked[i] = r->has_digests = true;
-  return MXQ_OK;
+  if (status == MXQ_OK)
+    status = keep_digests(r, i, &d, err);
+  mxq_arena_free(&arena);
+  return status;
 }
 
 static enum mxq_status load_index(struct mxq_pt2_reader *r, struct mxq_error *err) {
