@@ -8,7 +8,7 @@
 #include <mxq/convert.h>
 
 /* Source bytes that are in work at a time. Fixed: the order in which statistics are summed must not depend on anything else. */
-#define MXQ_CHUNK ((size_t)2 << 20)
+#define MXQ_CHUNK ((size_t)4 << 20)
 /* Scale bytes of one tensor that are held in memory until its codes are written; more go to an unlinked file. */
 #define MXQ_SCALES_IN_MEMORY ((uint64_t)8 << 20)
 
