@@ -204,7 +204,8 @@ static zip_int64_t member_source(void *user, void *data, zip_uint64_t len, zip_s
 static enum mxq_status explain(struct out *o, zip_error_t *ze, const char *name) {
   if (o->status != MXQ_OK)
     return o->status;
-  if (zip_error_code_zip(ze) == ZIP_ER_MEMORY)
+  /* libzip 1.7.3 does not say so everywhere. */
+  if (zip_error_code_zip(ze) == ZIP_ER_MEMORY || zip_error_code_zip(ze) == ZIP_ER_OK)
     return mxq_fail_nomem(o->err, name);
   return mxq_fail(o->err, MXQ_ERR_WRITE, name, "the zip library failed with error %d (system %d)", zip_error_code_zip(ze),
                   zip_error_code_system(ze));
