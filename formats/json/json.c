@@ -38,6 +38,13 @@ enum mxq_status mxq_json_open(const char *text, size_t n, size_t max_nodes, mxq_
   return MXQ_OK;
 }
 
+enum mxq_status mxq_json_open_in_place(char *text, size_t n, size_t max_nodes, mxq_json **json, struct mxq_error *err) {
+  enum mxq_status status = mxq_json_open(text, n, max_nodes, json, err);
+  if (status == MXQ_OK)
+    (*json)->writable = text;
+  return status;
+}
+
 void mxq_json_close(mxq_json *j) {
   if (!j)
     return;
@@ -169,7 +176,7 @@ static bool remember(mxq_json *j, const char *text, size_t n) {
     for (uint32_t i = 0; i < listed && fresh; i++)
       fresh = l->few[i].n != n || memcmp(l->few[i].text, text, n) != 0;
   }
-  if (fresh && text == j->scratch && !(text = mxq_arena_text(&j->keys, text, n))) {
+  if (fresh && text == j->scratch && !j->writable && !(text = mxq_arena_text(&j->keys, text, n))) {
     mxq_json_break(j, MXQ_ERR_NOMEM, j->token, "out of memory");
     return false;
   }

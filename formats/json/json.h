@@ -26,6 +26,8 @@ typedef struct mxq_json mxq_json;
 
 /* Parses text (n bytes, kept alive and unchanged by the caller; NUL-termination not needed). max_nodes 0 = 2^24 values. */
 enum mxq_status mxq_json_open(const char *text, size_t n, size_t max_nodes, mxq_json **json, struct mxq_error *err);
+/* The same on a text that the parser may write into: strings are decoded where they stand (and stay valid), without a second copy of large ones. */
+enum mxq_status mxq_json_open_in_place(char *text, size_t n, size_t max_nodes, mxq_json **json, struct mxq_error *err);
 void mxq_json_close(mxq_json *json); /* NULL is accepted */
 
 /* The next event. For KEY, STRING and NUMBER the token stands in *text / *n until the next call: for NUMBER the bytes as written, for KEY and STRING decoded

@@ -25,7 +25,8 @@ struct mxq_json {
   uint64_t objects;                  /* bit d: the container at depth d + 1 is an object */
   size_t nodes, max_nodes;
   bool plain;                        /* RFC 8259 alone: duplicate keys and NUL in strings pass */
-  char *scratch;                     /* a decoded string */
+  char *writable;                    /* `begin`, when strings may be decoded in place */
+  char *scratch;                     /* a decoded string, otherwise */
   size_t scratch_size;
   struct mxq_arena keys;             /* decoded keys of open objects */
   enum mxq_status status;

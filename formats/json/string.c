@@ -106,15 +106,15 @@ static bool need(mxq_json *j, size_t size) {
   return true;
 }
 
-/* The escape whose backslash stands at *at; the character is appended to scratch. */
-static bool escape(mxq_json *j, const char **at, size_t *used) {
+/* The escape whose backslash stands at *at; the character is appended to out, which has room for 4 bytes or is in place, where it is never longer. */
+static bool escape(mxq_json *j, const char **at, char *out, size_t *used) {
   static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
   const char *p = *at + 1;
   if (p == j->end)
     return mxq_json_break(j, MXQ_ERR_MALFORMED, *at, "the text ends inside a string");
   const char *letter = *p ? strchr(letters, *p) : NULL;
   if (letter) {
-    j->scratch[(*used)++] = values[letter - letters];
+    out[(*used)++] = values[letter - letters];
     *at = p + 1;
     return true;
   }
@@ -130,13 +130,14 @@ static bool escape(mxq_json *j, const char **at, size_t *used) {
   }
   if (c == 0 && !j->plain)
     return mxq_json_break(j, MXQ_ERR_MALFORMED, *at, "a NUL character in a string");
-  *used += put_utf8(j->scratch + *used, c);
+  *used += put_utf8(out + *used, c);
   *at = p;
   return true;
 }
 
 bool mxq_json_string(mxq_json *j, const char **text, size_t *n) {
   const char *p = j->p, *from = p; /* from: what is not in scratch yet */
+  char *out = j->writable ? j->writable + (p - j->begin) : NULL; /* where decoded bytes go */
   size_t used = 0;
   bool copied = false;
   for (;;) {
@@ -156,21 +157,28 @@ bool mxq_json_string(mxq_json *j, const char **text, size_t *n) {
       continue;
     }
     size_t run = (size_t)(p - from);
-    if (!need(j, used + run + 4))
-      return false;
-    memcpy(j->scratch + used, from, run);
+    if (!j->writable) {
+      if (!need(j, used + run + 4))
+        return false;
+      out = j->scratch;
+    }
+    if (out + used != from)
+      memmove(out + used, from, run);
     used += run;
     copied = true;
-    if (!escape(j, &p, &used))
+    if (!escape(j, &p, out, &used))
       return false;
     from = p;
   }
   size_t run = (size_t)(p - from);
   if (copied) {
-    if (!need(j, used + run + 1))
-      return false;
-    memcpy(j->scratch + used, from, run);
-    *text = j->scratch;
+    if (!j->writable) {
+      if (!need(j, used + run + 1))
+        return false;
+      out = j->scratch;
+    }
+    memmove(out + used, from, run);
+    *text = out;
     *n = used + run;
   } else {
     *text = from;

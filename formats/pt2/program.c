@@ -181,7 +181,7 @@ enum mxq_status mxq_pt2_program(struct mxq_pt2_reader *r, struct mxq_error *err)
   struct program p = {.r = r, .member = mxq_zip_member(r->zip, i)->name, .err = err};
   enum mxq_status status = mxq_pt2_load(r, i, &text, &n, err);
   if (status == MXQ_OK)
-    status = mxq_json_open(text, n, 0, &p.json, err);
+    status = mxq_json_open_in_place(text, n, 0, &p.json, err);
   if (status == MXQ_OK) {
     object(&p, program_value);
     status = p.status != MXQ_OK ? p.status : mxq_json_end(p.json, p.member, err);

@@ -341,7 +341,7 @@ enum mxq_status mxq_pt2_config(struct mxq_pt2_reader *r, bool constants, struct 
   struct config c = {.r = r, .constants = constants, .member = mxq_zip_member(r->zip, i)->name, .err = err};
   enum mxq_status status = mxq_pt2_load(r, i, &text, &n, err);
   if (status == MXQ_OK)
-    status = mxq_json_open(text, n, 0, &c.json, err);
+    status = mxq_json_open_in_place(text, n, 0, &c.json, err);
   if (status == MXQ_OK) {
     read_config(&c);
     status = c.status != MXQ_OK ? c.status : mxq_json_end(c.json, c.member, err);

@@ -166,6 +166,42 @@ START_TEST(events_come_in_order_with_decoded_texts) {
 }
 END_TEST
 
+START_TEST(decoding_in_place_gives_the_same_texts_and_they_stay) {
+  static const char text[] = "{\"a\\nb\":\"\\u20ac\\\\ \\ud83d\\ude00 tail\",\"plain\":[\"\",\"\\\"\",\"x\\ty\"],\"a\\u000ab2\":1,\"\\u0061\\nb\":2}";
+  char copy[sizeof text];
+  mxq_json *a, *b;
+  const char *s, *t, *kept[16];
+  size_t n, m, size[16], count = 0;
+  char was[16][32];
+  memcpy(copy, text, sizeof text);
+  ck_assert_int_eq(mxq_json_open(text, sizeof text - 1, 0, &a, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_json_open_in_place(copy, sizeof text - 1, 0, &b, NULL), MXQ_OK);
+  for (;;) {
+    enum mxq_json_type type = mxq_json_next(a, &s, &n);
+    ck_assert_int_eq(mxq_json_next(b, &t, &m), type);
+    ck_assert_uint_eq(mxq_json_offset(a), mxq_json_offset(b));
+    if (type == MXQ_JSON_ERROR)
+      break; /* the last key stands twice */
+    if (type != MXQ_JSON_KEY && type != MXQ_JSON_STRING)
+      continue;
+    ck_assert(n == m && n < 32 && memcmp(s, t, n) == 0);
+    memcpy(was[count], s, n);
+    size[count] = n;
+    kept[count++] = t;
+  }
+  ck_assert_uint_eq(count, 7);
+  for (size_t i = 0; i < count; i++)
+    ck_assert(memcmp(kept[i], was[i], size[i]) == 0);
+  struct mxq_error ea = {0}, eb = {0};
+  ck_assert_int_eq(mxq_json_end(a, "", &ea), MXQ_ERR_MALFORMED);
+  ck_assert_int_eq(mxq_json_end(b, "", &eb), MXQ_ERR_MALFORMED);
+  ck_assert_uint_eq(ea.offset, eb.offset);
+  ck_assert_ptr_nonnull(strstr(ea.text, "stands twice"));
+  mxq_json_close(a);
+  mxq_json_close(b);
+}
+END_TEST
+
 START_TEST(typed_reading_delivers_exact_integers_and_refuses_everything_else) {
   static const char text[] = "[18446744073709551615, -9223372036854775808, 9007199254740993, true, \"x\"]";
   struct mxq_arena arena = {0};
@@ -260,6 +296,7 @@ int main(void) {
   tcase_add_test(t, readers_of_formats_refuse_keys_that_stand_twice_and_nul_characters);
   tcase_add_test(t, a_key_that_stands_twice_is_found_among_any_number_of_keys);
   tcase_add_test(t, events_come_in_order_with_decoded_texts);
+  tcase_add_test(t, decoding_in_place_gives_the_same_texts_and_they_stay);
   tcase_add_test(t, typed_reading_delivers_exact_integers_and_refuses_everything_else);
   tcase_add_test(t, depth_and_number_of_values_are_limited);
   tcase_add_test(t, a_text_that_is_composed_is_read_back_as_it_was);
