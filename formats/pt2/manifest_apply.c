@@ -225,9 +225,13 @@ static enum mxq_status fill(struct apply *a) {
   struct mxq_pt2_reader *r = a->r;
   struct mxq_reader *b = &r->base;
   enum mxq_status status = link_entries(a);
-  size_t room = r->stored_count + r->manifest.entry_count;
+  size_t room = 0;
   if (status != MXQ_OK)
     return status;
+  for (size_t i = 0; i < r->stored_count; i++)
+    room += !r->stored[i].hidden;
+  for (size_t i = 0; i < r->manifest.entry_count; i++)
+    room += r->manifest.entries[i].part[0] != UINT32_MAX;
   b->tensors = malloc((room + 1) * sizeof *b->tensors);
   b->tensors_malloced = true;
   r->parts = malloc((room + 1) * sizeof *r->parts);
@@ -253,6 +257,7 @@ enum mxq_status mxq_pt2_tensors(struct mxq_pt2_reader *r, struct mxq_error *err)
     return mxq_fail_nomem(err, r->base.path);
   memset(links, 0xFF, (2 * n + e + 1) * sizeof *links);
   struct apply a = {.r = r, .first = links, .kept = links + n, .next = links + 2 * n, .err = err};
+  mxq_names_free(&r->stored_names); /* from here on numbers do */
   enum mxq_status status = fill(&a);
   free(links);
   free(r->manifest.entries);
