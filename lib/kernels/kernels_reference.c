@@ -31,40 +31,51 @@ static double value(enum mxq_element t, unsigned code) {
   return sign * ldexp(1 + ldexp(mantissa, -type->m), (int)exponent - bias);
 }
 
-static double largest(enum mxq_element t) {
-  double most = 0;
-  for (unsigned c = 0; c < 1u << (width(t) - 1); c++)
-    if (isfinite(value(t, c)) && value(t, c) > most) most = value(t, c);
-  return most;
+/* An element type with the values of all its codes, which are worked out once a call. */
+struct table {
+  enum mxq_element t;
+  double values[256], largest;
+};
+
+static void table_init(struct table *table, enum mxq_element t) {
+  *table = (struct table){.t = t};
+  for (unsigned c = 0; c < 1u << width(t); c++) {
+    table->values[c] = value(t, c);
+    if (isfinite(table->values[c]) && table->values[c] > table->largest) table->largest = table->values[c];
+  }
 }
 
-/* The code nearest to v, the even one of two; beyond the largest number, that. All values and distances are exact. */
-static unsigned nearest(enum mxq_element t, double v) {
-  unsigned sign_bit = 1u << (width(t) - 1), best = 0;
+/* The code nearest to v, the even one of two; beyond the largest number, that. Positive codes lie in the order of their values. */
+static unsigned nearest(const struct table *table, double v) {
+  unsigned sign_bit = 1u << (width(table->t) - 1), best = 0;
   double a = fabs(v), distance = INFINITY;
-  for (unsigned c = 0; c < sign_bit; c++) {
-    double x = value(t, c);
-    if (!isfinite(x)) continue;
-    /* a - x in double is inexact only when it is far from every tie */
-    double d = fabs(a - x);
-    if (d < distance || (d == distance && c % 2 == 0)) { best = c; distance = d; }
+  for (unsigned c = 0; c < sign_bit && isfinite(table->values[c]); c++) {
+    double d = fabs(a - table->values[c]); /* inexact only far from every tie */
+    if (d > distance) break;
+    if (d < distance || c % 2 == 0) best = c;
+    distance = d;
   }
   if (!signbit(v)) return best;
-  return types[t].top == MXQ_TOP_INTEGER ? (256 - best) % 256 : best | sign_bit;
+  return types[table->t].top == MXQ_TOP_INTEGER ? (256 - best) % 256 : best | sign_bit;
 }
 
 /* floor(log2 x) by search; -127 and below count as -127, as the exponent field of a subnormal does. */
 static int exponent_of(double x) {
-  int e = -127;
-  while (e < 200 && ldexp(1, e + 1) <= x) e++;
+  int e = -127, end = 200; /* 2^e <= x < 2^end, or e = -127 */
+  while (end - e > 1) {
+    int middle = (e + end) / 2 - ((e + end) % 2 < 0);
+    if (ldexp(1, middle) <= x) e = middle;
+    else end = middle;
+  }
   return e;
 }
 
 static int clamp(int b, int top) { return b < 0 ? 0 : b > top ? top : b; }
 
 /* The byte by rule; 255 when rounding leaves f32. */
-static int scale_of(enum mxq_element t, double amax, enum mxq_scale_rule rule) {
-  int emax = exponent_of(largest(t)), top = 254, e = exponent_of(amax);
+static int scale_of(const struct table *table, double amax, enum mxq_scale_rule rule) {
+  const enum mxq_element t = table->t;
+  int emax = exponent_of(table->largest), top = 254, e = exponent_of(amax);
   bool automatic = rule == MXQ_SCALE_AUTO;
   if (automatic) {
     top = 254 - emax;
@@ -84,11 +95,11 @@ static int scale_of(enum mxq_element t, double amax, enum mxq_scale_rule rule) {
       if (e == -127 && amax > ldexp(0.8125, -126)) e++;
       break;
     case MXQ_SCALE_RCEIL: {
-      double product = amax * (double)(float)(1 / largest(t)); /* 48 bits: exact */
+      double product = amax * (double)(float)(1 / table->largest); /* 48 bits: exact */
       if (product < ldexp(1, -126) - ldexp(1, -150)) /* a subnormal f32: rounds, a tie at 2^-127 to the even 0x400000 */
         return product > ldexp(1, -127) + ldexp(1, -150);
-      e = -127;
-      while (ldexp(largest(t), e) < amax) e++; /* smallest power of two >= amax / max */
+      e -= emax + 1;
+      while (ldexp(table->largest, e) < amax) e++; /* smallest power of two >= amax / max */
       return clamp(e + 127, top);
     }
     default: break;
@@ -97,11 +108,11 @@ static int scale_of(enum mxq_element t, double amax, enum mxq_scale_rule rule) {
 }
 
 /* The error sum of MSE (<mxq/codec.h>), in units of 4^(byte - 127). */
-static double error_sum(enum mxq_element t, const double v[32], int b) {
+static double error_sum(const struct table *table, const double v[32], int b) {
   double d[32];
   for (int i = 0; i < 32; i++) {
     double y = ldexp(v[i], 127 - b);
-    float f = (float)(y - value(t, nearest(t, y)));
+    float f = (float)(y - table->values[nearest(table, y)]);
     d[i] = (double)f * (double)f;
   }
   for (int n = 16; n > 0; n /= 2)
@@ -129,7 +140,7 @@ static uint64_t rounded(double x, int exponent_bits, int mantissa_bits, size_t *
   if (isnan(x)) return infinite | 1ull << (mantissa_bits - 1);
   double a = fabs(x);
   if (isinf(x)) return sign | infinite;
-  while (e <= bias && ldexp(1, e + 1) <= a) e++;
+  if (a >= ldexp(1, e)) e = exponent_of(a);
   double steps = ldexp(a, mantissa_bits - e), whole = floor(steps), rest = steps - whole;
   if (rest > 0.5 || (rest == 0.5 && fmod(whole, 2) == 1)) whole++;
   uint64_t bits = (uint64_t)whole + ((uint64_t)(e - 1 + bias) << mantissa_bits);
@@ -143,6 +154,8 @@ static uint64_t rounded(double x, int exponent_bits, int mantissa_bits, size_t *
 static size_t encode(enum mxq_element t, enum mxq_lane lane, const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,
                      enum mxq_scale_rule rule) {
   size_t size = lane == MXQ_LANE_F32 ? 4 : 2, block_bytes = (size_t)width(t) * 4, bad = 0;
+  struct table table;
+  table_init(&table, t);
   for (size_t i = 0; i < blocks; i++) {
     double v[32], amax = 0;
     bool finite = true;
@@ -151,13 +164,13 @@ static size_t encode(enum mxq_element t, enum mxq_lane lane, const void *src, si
       finite = finite && isfinite(v[j]);
       if (fabs(v[j]) > amax) amax = fabs(v[j]);
     }
-    int b = finite ? scale_of(t, amax, rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : rule) : 255;
-    if (b < 254 && rule == MXQ_SCALE_MSE && error_sum(t, v, b + 1) * 4 < error_sum(t, v, b)) b++;
+    int b = finite ? scale_of(&table, amax, rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : rule) : 255;
+    if (b < 254 && rule == MXQ_SCALE_MSE && error_sum(&table, v, b + 1) * 4 < error_sum(&table, v, b)) b++;
     scales[i] = (uint8_t)b;
     bad += b == 255;
     memset(codes + i * block_bytes, 0, block_bytes);
     for (size_t j = 0; b < 255 && j < 32; j++) {
-      unsigned code = nearest(t, ldexp(v[j], 127 - b));
+      unsigned code = nearest(&table, ldexp(v[j], 127 - b));
       /* low bits first, without gaps */
       for (int k = 0; k < width(t); k++)
         if (code >> k & 1) codes[i * block_bytes + (j * (size_t)width(t) + (size_t)k) / 8] |= (uint8_t)(1u << ((j * (size_t)width(t) + (size_t)k) % 8));
@@ -167,6 +180,8 @@ static size_t encode(enum mxq_element t, enum mxq_lane lane, const void *src, si
 }
 
 static size_t decode(enum mxq_element t, enum mxq_lane lane, const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst) {
+  struct table table;
+  table_init(&table, t);
   size_t size = lane == MXQ_LANE_F32 ? 4 : 2, lost = 0, ignored = 0;
   for (size_t i = 0; i < 32 * blocks; i++) {
     unsigned code = 0;
@@ -175,7 +190,7 @@ static size_t decode(enum mxq_element t, enum mxq_lane lane, const uint8_t *code
       code |= (unsigned)(codes[bit / 8] >> (bit % 8) & 1) << k;
     }
     int b = scales[i / 32];
-    double x = b == 255 ? NAN : ldexp(value(t, code), b - 127);
+    double x = b == 255 ? NAN : ldexp(table.values[code], b - 127);
     uint64_t bits = rounded(x, 8, 23, &ignored);
     if (lane != MXQ_LANE_F32) {
       uint8_t f[4] = {(uint8_t)bits, (uint8_t)(bits >> 8), (uint8_t)(bits >> 16), (uint8_t)(bits >> 24)};
