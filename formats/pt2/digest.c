@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/pt2/digest.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,21 +14,36 @@ struct mxq_sha256 {
   EVP_MD *md;
 };
 
+/* libcrypto's list of errors belongs to the program around us: nothing of ours stays in it. */
+static bool quietly(bool done) {
+  ERR_pop_to_mark();
+  return done;
+}
+
 struct mxq_sha256 *mxq_sha256_new(void) {
   struct mxq_sha256 *h = calloc(1, sizeof *h);
   if (!h)
     return NULL;
+  ERR_set_mark();
   h->ctx = EVP_MD_CTX_new();
   h->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-  if (h->ctx && h->md)
+  if (quietly(h->ctx && h->md))
     return h;
   mxq_sha256_free(h);
   return NULL;
 }
 
-bool mxq_sha256_start(struct mxq_sha256 *h) { return EVP_DigestInit_ex(h->ctx, h->md, NULL) == 1; }
+bool mxq_sha256_start(struct mxq_sha256 *h) {
+  ERR_set_mark();
+  return quietly(EVP_DigestInit_ex(h->ctx, h->md, NULL) == 1);
+}
+
 bool mxq_sha256_add(struct mxq_sha256 *h, const void *data, size_t n) { return EVP_DigestUpdate(h->ctx, data, n) == 1; }
-bool mxq_sha256_end(struct mxq_sha256 *h, unsigned char digest[MXQ_SHA256_BYTES]) { return EVP_DigestFinal_ex(h->ctx, digest, NULL) == 1; }
+
+bool mxq_sha256_end(struct mxq_sha256 *h, unsigned char digest[MXQ_SHA256_BYTES]) {
+  ERR_set_mark();
+  return quietly(EVP_DigestFinal_ex(h->ctx, digest, NULL) == 1);
+}
 
 void mxq_sha256_free(struct mxq_sha256 *h) {
   if (h) {
