@@ -132,7 +132,7 @@ START_TEST(what_the_reference_cannot_read_is_not_written) {
   add(w, MXQ_ERR_USAGE, "dtype", (struct mxq_tensor){.name = "b", .dtype = MXQ_DTYPE_NONE});
   uint64_t size;
   ck_assert_int_eq(mxq_writer_size(w, &size, &err), MXQ_OK);
-  ck_assert_uint_eq(size, 8 + 64 + 12);
+  ck_assert_uint_eq(size, 8 + 56 + 12);
   mxq_writer_free(w);
   ck_assert_int_eq(mxq_writer_open(MXQ_NPY, NULL, &w, &err), MXQ_ERR_USAGE);
   ck_assert_ptr_null(w);
