@@ -228,6 +228,53 @@ START_TEST(progress_is_told_every_few_mebibytes_and_can_cancel) {
 }
 END_TEST
 
+START_TEST(an_mx_tensor_is_carried_into_another_archive_as_it_is) {
+  struct given g[] = {{.name = "a", .dtype = MXQ_BF16, .ndim = 2, .shape = {6, 100}}, {.name = "b", .dtype = MXQ_F32, .ndim = 2, .shape = {8, 64}}};
+  g[0].data = weights(MXQ_BF16, 600, 1);
+  g[1].data = weights(MXQ_F32, 512, 2);
+  struct box file = file_of(MXQ_SAFETENSORS, g, 2, NULL, 0);
+  static const struct mxq_rule rules[] = {{"a", MXQ_MXFP6_E3M2}};
+  struct mxq_quantize_options o = {.rules = rules, .rule_count = 1, .numerics = {.scale_rule = MXQ_SCALE_CEIL, .nonfinite = MXQ_NONFINITE_SATURATE}};
+  mxq_reader *first = open_box(file);
+  struct box once = quantized(first, &o, NULL);
+  mxq_reader_close(first);
+  first = open_box(once);
+  struct mxq_quantize_options again = {.format = MXQ_MXFP4};
+  struct mxq_summary summary = {0};
+  struct box twice = quantized(first, &again, &summary);
+  ck_assert_uint_eq(summary.totals.quantized, 1);
+  mxq_reader *second = open_box(twice);
+  size_t ia = mxq_reader_find(first, "a"), ja = mxq_reader_find(second, "a"), jb = mxq_reader_find(second, "b");
+  const struct mxq_tensor *x = mxq_reader_tensor(first, ia), *y = mxq_reader_tensor(second, ja);
+  ck_assert_int_eq(y->format, MXQ_MXFP6_E3M2);
+  ck_assert_int_eq(y->dtype, MXQ_BF16);
+  ck_assert_str_eq(y->scale_rule, "ceil");
+  ck_assert_str_eq(y->nonfinite, "saturate");
+  ck_assert_str_eq(y->round, x->round);
+  ck_assert_str_eq(y->compat, x->compat);
+  ck_assert_int_eq(mxq_reader_tensor(second, jb)->format, MXQ_MXFP4);
+  ck_assert_str_eq(mxq_reader_tensor(second, jb)->scale_rule, "auto");
+  struct mxq_error err = {0};
+  for (int part = 0; part < 2; part++) {
+    size_t n = mxq_reader_part_bytes(first, ia, (enum mxq_part)part);
+    char *p = malloc(n), *q = malloc(n);
+    ck_assert_uint_eq(mxq_reader_part_bytes(second, ja, (enum mxq_part)part), n);
+    OK(mxq_reader_read(first, ia, (enum mxq_part)part, 0, p, n, &err));
+    OK(mxq_reader_read(second, ja, (enum mxq_part)part, 0, q, n, &err));
+    ck_assert(memcmp(p, q, n) == 0);
+    free(p);
+    free(q);
+  }
+  mxq_reader_close(first);
+  mxq_reader_close(second);
+  free(once.data);
+  free(twice.data);
+  free(file.data);
+  free((void *)g[0].data);
+  free((void *)g[1].data);
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("convert");
   TCase *t = tcase_create("convert");
@@ -236,6 +283,7 @@ int main(void) {
   tcase_add_test(t, the_archive_and_its_statistics_do_not_depend_on_the_number_of_threads);
   tcase_add_test(t, what_is_kept_comes_back_bit_for_bit_with_its_dtype_shape_and_metadata);
   tcase_add_test(t, nan_in_a_source_is_an_error_that_names_tensor_and_element);
+  tcase_add_test(t, an_mx_tensor_is_carried_into_another_archive_as_it_is);
   tcase_add_test(t, progress_is_told_every_few_mebibytes_and_can_cancel);
   suite_add_tcase(s, t);
   SRunner *r = srunner_create(s);
