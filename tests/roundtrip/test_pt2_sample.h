@@ -89,7 +89,7 @@ static enum mxq_status sample_write(const struct sample_tensor *list, size_t cou
   return status;
 }
 
-static enum mxq_status sample_copy(const void *data, size_t size, const struct mxq_write_options *options, void **copy, size_t *copy_size,
+static inline enum mxq_status sample_copy(const void *data, size_t size, const struct mxq_write_options *options, void **copy, size_t *copy_size,
                                    struct mxq_error *err) {
   struct mxq_source source;
   struct mxq_sink sink = {0};
