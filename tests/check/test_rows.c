@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Every row x element type x dtype x direction against the reference: chosen inputs, and memory discipline. */
+#include "tests/check/rows.h"
+
+enum { BLOCKS = 512 };
+
+START_TEST(every_row_that_this_machine_runs_fills_every_slot) {
+  int rows = 0;
+  for (int row = 0; row < MXQ_CPU_COUNT; row++) {
+    if (row != MXQ_CPU_REFERENCE && !row_runs(row)) continue;
+    rows++;
+    for (int e = 0; e < MXQ_ELEMENT_COUNT; e++)
+      for (int l = 0; l < MXQ_LANES; l++) {
+        ck_assert(row > MXQ_CPU_SCALAR || mxq_kernel_rows[row]->encode[e][l] != NULL);
+        ck_assert(row > MXQ_CPU_SCALAR || mxq_kernel_rows[row]->decode[e][l] != NULL);
+      }
+  }
+  printf("# rows compared with the reference:");
+  for (int row = 1; row < MXQ_CPU_COUNT; row++)
+    if (row_runs(row)) printf(" %s", mxq_cpu_name((enum mxq_cpu)row));
+  printf("\n");
+  fflush(stdout);
+  ck_assert_int_ge(rows, 2);
+}
+END_TEST
+
+START_TEST(all_codes_at_all_scales_decode_to_the_reference_s_bits) {
+  const int e = _i;
+  const size_t per_block = mxq_block_bytes((enum mxq_element)e);
+  const unsigned bits = mxq_element_bits((enum mxq_element)e);
+  const size_t groups = 8, blocks = 256 * groups; /* 8 x 32 = all codes of 8 bits; of fewer bits each one more often, at every place */
+  uint8_t *codes = calloc(blocks, per_block), *scales = malloc(blocks);
+  uint8_t *want = malloc(blocks * 128), *got = malloc(blocks * 128);
+  ck_assert(codes && scales && want && got);
+  for (size_t b = 0; b < blocks; b++) {
+    scales[b] = (uint8_t)(b / groups);
+    for (size_t i = 0; i < 32; i++) {
+      unsigned code = (unsigned)(bits == 8 ? b % groups * 32 + i : (i + b % groups * 5 + b / 64) & ((1u << bits) - 1));
+      for (unsigned k = 0; k < bits; k++) codes[b * per_block + (i * bits + k) / 8] |= (uint8_t)((code >> k & 1) << ((i * bits + k) % 8));
+    }
+  }
+  for (int l = 0; l < MXQ_LANES; l++) {
+    size_t lost = mxq_kernels_reference.decode[e][l](codes, scales, blocks, want), n = blocks * 32 * lane_size(l);
+    for (int row = 1; row < MXQ_CPU_COUNT; row++) {
+      if (!row_runs(row)) continue;
+      memset(got, 0xa5, n);
+      ck_assert_uint_eq(mxq_kernel_rows[row]->decode[e][l](codes, scales, blocks, got), lost);
+      expect_same("values", row, e, l, 0, got, want, n, 32 * lane_size(l));
+    }
+  }
+  free(codes);
+  free(scales);
+  free(want);
+  free(got);
+}
+END_TEST
+
+/* Every representable value and every midpoint between neighbours, and one ulp to either side, at an amax that fixes the scale. */
+START_TEST(every_value_and_midpoint_and_its_neighbours_encode_to_the_reference_s_bits) {
+  const int e = _i;
+  const unsigned codes = 1u << mxq_element_bits((enum mxq_element)e) >> 1;
+  uint32_t list[4096];
+  size_t n = 0;
+  for (unsigned c = 0; c + 1 < codes; c++) {
+    float a = mxq_element_value((enum mxq_element)e, (uint8_t)c), b = mxq_element_value((enum mxq_element)e, (uint8_t)(c + 1));
+    if (!(a < 1e30f)) break;
+    float points[2] = {a, b < 1e30f ? (a + b) / 2 : a};
+    for (int p = 0; p < 2; p++) {
+      uint32_t u;
+      memcpy(&u, &points[p], 4);
+      for (int d = u ? -1 : 0; d <= 1; d++) list[n++] = u + (uint32_t)d;
+    }
+  }
+  /* 31 of them a block, behind the anchor 2^emax; at a middle scale, and where subnormals begin and where f32 ends */
+  const int shifts[] = {0, -90, 60, -126, 100};
+  const size_t blocks = 2 * ((n + 30) / 31);
+  uint32_t *f = malloc(blocks * 128);
+  uint8_t *src = malloc(blocks * 128);
+  ck_assert(f && src);
+  for (size_t s = 0; s < sizeof shifts / sizeof *shifts; s++) {
+    for (size_t b = 0, at = 0; b < blocks; b++)
+      for (size_t i = 0; i < 32; i++) {
+        uint32_t u = i == 0 ? (uint32_t)(127 + mxq_element_emax((enum mxq_element)e)) << 23 : list[at++ % n];
+        int exponent = (int)(u >> 23) + shifts[s];
+        u = u == 0 ? 0 : exponent <= 0 ? u & 0x7fffff : exponent >= 255 ? 0x7f7fffff : (u & 0x7fffff) | (uint32_t)exponent << 23;
+        f[b * 32 + i] = u | (b >= blocks / 2 ? 0x80000000u : 0);
+      }
+    for (int l = 0; l < MXQ_LANES; l++) {
+      for (size_t i = 0; i < blocks * 32; i++) put_scalar(src, i, l, f[i]);
+      compare_all_rules(e, l, src, blocks);
+    }
+  }
+  free(f);
+  free(src);
+}
+END_TEST
+
+/* kind 0: random bits; 1: random mantissas in a window of exponents that wanders over all; 2: weight-like; 3: few bits set */
+static void fill(uint32_t *u, size_t n, int kind, uint64_t *seed) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t r = next_random(seed), block = (uint32_t)(i / 32);
+    int e = (int)(block * 7 % 256);
+    switch (kind) {
+      case 0: u[i] = r; break;
+      case 1: e -= (int)(r >> 24 & 31); u[i] = (r & 0x807fffff) | (uint32_t)(e < 0 ? 0 : e) << 23; break;
+      case 2: {
+        float v = 0;
+        for (int k = 0; k < 6; k++) v += (float)(int32_t)next_random(seed) * 0x1p-38f;
+        memcpy(&u[i], &v, 4);
+        break;
+      }
+      default: u[i] = (r & 0x80000000) | (r & 3 ? 0 : 1u << (r >> 8 & 31)) | (r & 4 ? 1u << (r >> 16 & 31) : 0);
+    }
+  }
+}
+
+START_TEST(random_bits_wandering_scales_and_weights_encode_to_the_reference_s_bits) {
+  uint32_t *f = malloc(BLOCKS * 128);
+  uint8_t *src = malloc(BLOCKS * 128);
+  uint64_t seed = 20 + (uint64_t)_i;
+  ck_assert(f && src);
+  for (int kind = 0; kind < 4; kind++)
+    for (int l = 0; l < MXQ_LANES; l++) {
+      fill(f, BLOCKS * 32, kind, &seed);
+      if (kind == 0 && l != MXQ_LANE_F32) memcpy(src, f, BLOCKS * 64);
+      else for (size_t i = 0; i < BLOCKS * 32; i++) put_scalar(src, i, l, f[i]);
+      compare_all_rules(_i, l, src, BLOCKS);
+    }
+  free(f);
+  free(src);
+}
+END_TEST
+
+START_TEST(kernels_touch_exactly_their_blocks_at_any_alignment) {
+  static const size_t counts[] = {0, 1, 2, 3, 5, 16, 17, 33};
+  const int e = _i;
+  const size_t per_block = mxq_block_bytes((enum mxq_element)e);
+  uint32_t f[33 * 32];
+  uint64_t seed = 5;
+  fill(f, 33 * 32, 2, &seed);
+  for (int row = 1; row < MXQ_CPU_COUNT; row++)
+    for (int l = 0; row_runs(row) && l < MXQ_LANES; l++)
+      for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
+        for (size_t shift = 0; shift < 64; shift += c % 2 ? 1 : 13)
+          for (int at_end = 0; at_end < 2; at_end++) {
+            const size_t n = counts[c], wide = n * 32 * lane_size(l), narrow = n * per_block, off = shift % 7 ? shift : 0;
+            struct guarded src = guarded_alloc(wide + off, at_end), codes = guarded_alloc(narrow + off, at_end),
+                           scales = guarded_alloc(n + off, at_end), back = guarded_alloc(wide + off, at_end);
+            /* At the end the buffer ends at the guard page; at the beginning it begins there, or `off` bytes later. */
+            uint8_t *s = src.data + off, *k = codes.data + off, *b = scales.data + off, *d = back.data + off;
+            uint8_t want_codes[33 * 32], want_scales[33], want[33 * 128];
+            for (size_t i = 0; i < n * 32; i++) put_scalar(s, i, l, f[i]);
+            memset(k - off, 0xa5, off);
+            memset(d - off, 0xa5, off);
+            mxq_kernel_rows[row]->encode[e][l](s, n, k, b, MXQ_SCALE_AUTO);
+            mxq_kernels_reference.encode[e][l](s, n, want_codes, want_scales, MXQ_SCALE_AUTO);
+            ck_assert_int_eq(memcmp(k, want_codes, narrow), 0);
+            ck_assert_int_eq(memcmp(b, want_scales, n), 0);
+            mxq_kernel_rows[row]->decode[e][l](k, b, n, d);
+            mxq_kernels_reference.decode[e][l](want_codes, want_scales, n, want);
+            ck_assert_int_eq(memcmp(d, want, wide), 0);
+            for (size_t i = 0; i < off; i++) ck_assert(k[i - off] == 0xa5 && d[i - off] == 0xa5);
+            guarded_free(&src);
+            guarded_free(&codes);
+            guarded_free(&scales);
+            guarded_free(&back);
+          }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("rows");
+  TCase *c = tcase_create("rows");
+  tcase_set_timeout(c, 60);
+  tcase_add_test(c, every_row_that_this_machine_runs_fills_every_slot);
+  tcase_add_loop_test(c, all_codes_at_all_scales_decode_to_the_reference_s_bits, 0, MXQ_ELEMENT_COUNT);
+  tcase_add_loop_test(c, every_value_and_midpoint_and_its_neighbours_encode_to_the_reference_s_bits, 0, MXQ_ELEMENT_COUNT);
+  tcase_add_loop_test(c, random_bits_wandering_scales_and_weights_encode_to_the_reference_s_bits, 0, MXQ_ELEMENT_COUNT);
+  tcase_add_loop_test(c, kernels_touch_exactly_their_blocks_at_any_alignment, 0, MXQ_ELEMENT_COUNT);
+  suite_add_tcase(suite, c);
+  return run_suite(suite);
+}
