@@ -59,15 +59,11 @@ static enum mxq_status make_item(const struct mxq_array *array, const struct mxq
   if (status != MXQ_OK)
     return mxq_fail_name(err, status, array->name);
   item->encode = true;
-  item->out.format = d.format;
-  item->out.axis_first = d.axis_first;
-  item->out.axis_last = d.axis_last;
-  item->out.rows = d.rows;
-  item->out.k = d.k;
-  item->out.bytes = d.code_bytes + d.scale_bytes;
-  mxq_name_numerics(&item->out, &item->numerics);
+  mxq_block_tensor(&item->out, d.format, d.axis_first, d.axis_last, &item->numerics);
   return MXQ_OK;
 }
+
+static void give_item(const void *context, size_t i, struct mxq_job_item *item) { *item = ((const struct mxq_job_item *)context)[i]; }
 
 /* From a filled writer to a file that is there. */
 static enum mxq_status write_file(const char *path, const struct mxq_job *job, mxq_writer *writer, bool replace, struct mxq_error *err) {
@@ -93,7 +89,7 @@ enum mxq_status mxq_export_save(const char *path, const struct mxq_array *arrays
   struct mxq_job_item *items = calloc(count + 1, sizeof *items);
   if (!items)
     return mxq_fail_nomem(err, path);
-  struct mxq_job job = {.items = items, .count = count, .threads = o->threads};
+  struct mxq_job job = {.describe = give_item, .context = items, .count = count, .threads = o->threads};
   mxq_writer *writer = NULL;
   enum mxq_status status = MXQ_OK;
   for (size_t i = 0; status == MXQ_OK && i < count; i++)

@@ -17,7 +17,8 @@ struct run {
   struct mxq_stats *stats;
   struct mxq_error *err;
 
-  const struct mxq_job_item *item;   /* NULL before the first */
+  struct mxq_job_item item;
+  size_t current;                    /* its number, SIZE_MAX before the first */
   enum mxq_part part;
   uint64_t pos;                      /* bytes of the part handed out */
   const unsigned char *data;         /* the source's values, when they are in memory */
@@ -37,7 +38,16 @@ enum mxq_status mxq_progress_add(struct mxq_progress *p, uint64_t n, const char 
   return p->call(p->user, p->done, p->total, tensor) ? mxq_fail(err, MXQ_ERR_CANCELLED, tensor, "cancelled") : MXQ_OK;
 }
 
-void mxq_name_numerics(struct mxq_tensor *t, const struct mxq_numerics *numerics) {
+void mxq_block_tensor(struct mxq_tensor *t, enum mxq_format format, uint32_t axis_first, uint32_t axis_last,
+                      const struct mxq_numerics *numerics) {
+  t->format = format;
+  t->axis_first = axis_first;
+  t->axis_last = axis_last;
+  t->k = 1;
+  for (uint32_t a = axis_first; a <= axis_last; a++)
+    t->k *= t->shape[a];
+  t->rows = t->elements / t->k; /* empty tensors are never blocked */
+  t->bytes = t->rows * (mxq_row_code_bytes(format, t->k) + mxq_row_blocks(t->k));
   t->scale_rule = mxq_scale_rule_name(numerics->scale_rule);
   t->compat = mxq_compat_name(numerics->compat);
   t->round = mxq_round_name(numerics->round);
@@ -68,12 +78,12 @@ static size_t chunk_elements(const struct mxq_job_item *item) {
 
 /* Puts the failure of an encoding into words that hold for the whole tensor. */
 static enum mxq_status explain_nonfinite(struct run *r, const unsigned char *values, const struct mxq_error *local) {
-  const struct mxq_tensor *t = &r->item->out;
+  const struct mxq_tensor *t = &r->item.out;
   uint64_t index = r->elements_done + local->offset, rest = index;
-  size_t scalar = mxq_dtype_bits(r->item->source_dtype) / 8;
+  size_t scalar = mxq_dtype_bits(r->item.source_dtype) / 8;
   const unsigned char *v = values + local->offset * scalar;
   /* NaN has bits below those of Inf; the top byte holds the sign. */
-  unsigned mantissa = scalar == 4 ? (v[2] & 0x7Fu) | v[1] | v[0] : r->item->source_dtype == MXQ_BF16 ? (v[0] & 0x7Fu) : (v[1] & 3u) | v[0];
+  unsigned mantissa = scalar == 4 ? (v[2] & 0x7Fu) | v[1] | v[0] : r->item.source_dtype == MXQ_BF16 ? (v[0] & 0x7Fu) : (v[1] & 3u) | v[0];
   const char *what = mantissa ? "NaN" : v[scalar - 1] & 0x80 ? "-Inf" : "Inf";
   char where[256] = "";
   size_t used = sizeof where - 1;
@@ -89,7 +99,7 @@ static enum mxq_status explain_nonfinite(struct run *r, const unsigned char *val
   }
   return mxq_fail_at(r->err, MXQ_ERR_NONFINITE, t->name, index,
                      "element [%s] (flat index %" PRIu64 ") is %s; it cannot be represented under nonfinite %s: mend the source, or choose %s",
-                     where + used, index, what, r->item->numerics.nonfinite == MXQ_NONFINITE_SATURATE ? "saturate" : "error",
+                     where + used, index, what, r->item.numerics.nonfinite == MXQ_NONFINITE_SATURATE ? "saturate" : "error",
                      mantissa ? "block (the block decodes to NaN)" : "block (the block decodes to NaN) or saturate");
 }
 
@@ -98,12 +108,12 @@ static enum mxq_status read_source(struct run *r, enum mxq_part part, uint64_t o
     memcpy(buf, r->data + offset, n);
     return MXQ_OK;
   }
-  enum mxq_status status = mxq_reader_read(r->job->reader, r->item->index, part, offset, buf, n, r->err);
-  return status == MXQ_OK ? status : mxq_fail_name(r->err, status, r->item->out.name);
+  enum mxq_status status = mxq_reader_read(r->job->reader, r->item.index, part, offset, buf, n, r->err);
+  return status == MXQ_OK ? status : mxq_fail_name(r->err, status, r->item.out.name);
 }
 
 static enum mxq_status encode_chunk(struct run *r) {
-  const struct mxq_job_item *item = r->item;
+  const struct mxq_job_item *item = &r->item;
   struct mxq_rows shape;
   next_chunk(&item->out, r->elements_done, chunk_elements(item), &shape);
   size_t scalar = mxq_dtype_bits(item->source_dtype) / 8, n = shape.rows * shape.k;
@@ -158,7 +168,7 @@ static enum mxq_status take_copy(struct run *r, unsigned char *buf, size_t n) {
     size_t part = n < MXQ_CHUNK ? n : MXQ_CHUNK;
     enum mxq_status status = read_source(r, r->part, r->pos, buf, part);
     if (status == MXQ_OK)
-      status = mxq_progress_add(&r->progress, part, r->item->out.name, r->err);
+      status = mxq_progress_add(&r->progress, part, r->item.out.name, r->err);
     if (status != MXQ_OK)
       return status;
     r->pos += part;
@@ -169,8 +179,9 @@ static enum mxq_status take_copy(struct run *r, unsigned char *buf, size_t n) {
 }
 
 static enum mxq_status start_item(struct run *r, size_t i) {
-  const struct mxq_job_item *item = &r->job->items[i];
-  r->item = item;
+  const struct mxq_job_item *item = &r->item;
+  r->current = i;
+  r->job->describe(r->job->context, i, &r->item);
   r->data = item->data;
   if (!r->data && item->out.format == MXQ_FORMAT_NONE) {
     const void *place = NULL;
@@ -194,7 +205,7 @@ static enum mxq_status pull(void *user, size_t tensor, enum mxq_part part, void 
   struct run *r = user;
   r->err = err;
   enum mxq_status status = MXQ_OK;
-  if (r->item != &r->job->items[tensor]) {
+  if (r->current != tensor) {
     status = start_item(r, tensor);
     r->part = part;
     r->pos = 0;
@@ -203,7 +214,7 @@ static enum mxq_status pull(void *user, size_t tensor, enum mxq_part part, void 
     r->pos = 0;
   }
   if (status == MXQ_OK) {
-    if (!r->item->encode)
+    if (!r->item.encode)
       status = take_copy(r, buf, n);
     else if (part == MXQ_PART_CODES)
       status = take_codes(r, buf, n);
@@ -215,18 +226,22 @@ static enum mxq_status pull(void *user, size_t tensor, enum mxq_part part, void 
 
 enum mxq_status mxq_job_add(const struct mxq_job *job, mxq_writer *writer, struct mxq_error *err) {
   for (size_t i = 0; i < job->count; i++) {
-    enum mxq_status status = mxq_writer_add(writer, &job->items[i].out, err);
+    struct mxq_job_item item;
+    job->describe(job->context, i, &item);
+    enum mxq_status status = mxq_writer_add(writer, &item.out, err);
     if (status != MXQ_OK)
-      return mxq_fail_name(err, status, job->items[i].out.name);
+      return mxq_fail_name(err, status, item.out.name);
   }
   return MXQ_OK;
 }
 
 enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const struct mxq_sink *sink, struct mxq_stats *stats,
                             struct mxq_error *err) {
-  struct run r = {.job = job, .stats = stats, .progress = {.call = job->progress, .user = job->user}};
-  for (size_t i = 0; i < job->count; i++)
-    r.progress.total += job->items[i].bytes_in;
+  struct run r = {.job = job, .stats = stats, .current = SIZE_MAX, .progress = {.call = job->progress, .user = job->user}};
+  for (size_t i = 0; i < job->count; i++) {
+    job->describe(job->context, i, &r.item);
+    r.progress.total += r.item.bytes_in;
+  }
   enum mxq_status status = mxq_writer_run(writer, sink, pull, &r, err);
   mxq_buffer_free(&r.source);
   mxq_buffer_free(&r.codes);
@@ -238,16 +253,17 @@ enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const
 uint64_t mxq_job_peak(const struct mxq_job *job) {
   uint64_t source = 0, codes = 0, scales = 0;
   for (size_t i = 0; i < job->count; i++) {
-    const struct mxq_job_item *item = &job->items[i];
-    if (!item->encode)
+    struct mxq_job_item item;
+    job->describe(job->context, i, &item);
+    if (!item.encode)
       continue;
     struct mxq_rows shape;
-    next_chunk(&item->out, 0, chunk_elements(item), &shape);
-    uint64_t blocks = shape.rows * mxq_row_blocks(shape.k), all = item->out.rows * mxq_row_blocks(item->out.k);
-    uint64_t c = blocks * mxq_row_code_bytes(item->out.format, MXQ_BLOCK), s = all <= MXQ_SCALES_IN_MEMORY ? all : blocks;
+    next_chunk(&item.out, 0, chunk_elements(&item), &shape);
+    uint64_t blocks = shape.rows * mxq_row_blocks(shape.k), all = item.out.rows * mxq_row_blocks(item.out.k);
+    uint64_t c = blocks * mxq_row_code_bytes(item.out.format, MXQ_BLOCK), s = all <= MXQ_SCALES_IN_MEMORY ? all : blocks;
     codes = c > codes ? c : codes;
     scales = s > scales ? s : scales;
-    source = item->data ? source : MXQ_CHUNK;
+    source = item.data ? source : MXQ_CHUNK;
   }
   return source + codes + scales;
 }

@@ -82,7 +82,9 @@ struct mxq_job_item {
 };
 struct mxq_job {
   mxq_reader *reader;                /* NULL when every item has data */
-  const struct mxq_job_item *items;
+  /* Describes item i. Items are made when they are needed: a hundred thousand of them at once would fill the memory that a run may take. */
+  void (*describe)(const void *context, size_t i, struct mxq_job_item *item);
+  const void *context;
   size_t count;
   unsigned threads;
   bool (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
@@ -95,8 +97,9 @@ enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const
                             struct mxq_error *err);
 /* Bytes of the buffers that a run uses. */
 uint64_t mxq_job_peak(const struct mxq_job *job);
-/* Puts the options in force, by name, into an MX tensor that is about to be written. */
-void mxq_name_numerics(struct mxq_tensor *tensor, const struct mxq_numerics *numerics);
+/* Makes of an ordinary tensor what the writer is told of its MX form: blocked run, sizes, the options in force by name. */
+void mxq_block_tensor(struct mxq_tensor *tensor, enum mxq_format format, uint32_t axis_first, uint32_t axis_last,
+                      const struct mxq_numerics *numerics);
 
 /* Progress: counts bytes and asks the caller now and then. */
 struct mxq_progress {

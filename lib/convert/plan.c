@@ -13,7 +13,7 @@ struct mxq_plan {
   struct mxq_quantize_options options;
   struct mxq_arena arena;
   struct mxq_plan_entry *entries;
-  struct mxq_job_item *items;        /* entry by entry */
+  size_t *index;                     /* of each entry's tensor in the reader */
   const char **metadata;             /* the reader's and the options' */
   size_t metadata_count;
   struct mxq_numerics numerics[MXQ_FORMAT_COUNT]; /* resolved, for formats in use */
@@ -79,23 +79,17 @@ static enum mxq_status join_metadata(struct mxq_plan *p, struct mxq_error *err) 
   return MXQ_OK;
 }
 
-static void fill_item(const struct mxq_plan *p, const struct mxq_tensor *t, const struct mxq_decision *d, struct mxq_job_item *item) {
-  item->out = *t;
+static void describe(const void *context, size_t i, struct mxq_job_item *item) {
+  const struct mxq_plan *p = context;
+  const struct mxq_plan_entry *e = &p->entries[i];
+  *item = (struct mxq_job_item){.out = *e->tensor, .source_dtype = e->tensor->dtype, .index = p->index[i], .bytes_in = e->bytes_in};
   item->out.strides = NULL; /* what is read and written is in C order */
   item->out.storage_offset = 0;
-  item->source_dtype = t->dtype;
-  item->bytes_in = t->bytes;
-  if (d->format == MXQ_FORMAT_NONE)
+  if (e->format == MXQ_FORMAT_NONE)
     return;
   item->encode = true;
-  item->numerics = p->numerics[d->format];
-  item->out.format = d->format;
-  item->out.axis_first = d->axis_first;
-  item->out.axis_last = d->axis_last;
-  item->out.rows = d->rows;
-  item->out.k = d->k;
-  item->out.bytes = d->code_bytes + d->scale_bytes;
-  mxq_name_numerics(&item->out, &item->numerics);
+  item->numerics = p->numerics[e->format];
+  mxq_block_tensor(&item->out, e->format, e->axis_first, e->axis_last, &item->numerics);
 }
 
 static enum mxq_status plan_tensor(struct mxq_plan *p, size_t index, struct mxq_matcher *matcher, struct mxq_error *err) {
@@ -116,12 +110,13 @@ static enum mxq_status plan_tensor(struct mxq_plan *p, size_t index, struct mxq_
   char reason[160];
   int n = mxq_decision_text(reason, sizeof reason, t, want, &d);
   struct mxq_plan_entry *e = &p->entries[p->job.count];
-  struct mxq_job_item *item = &p->items[p->job.count++];
-  item->index = index;
-  fill_item(p, t, &d, item);
-  *e = (struct mxq_plan_entry){.tensor = t, .format = d.format, .rule = rule, .warn = d.warn, .bytes_in = t->bytes, .bytes_out = item->out.bytes};
-  e->axis_first = d.format == MXQ_FORMAT_NONE ? 0 : d.axis_first;
-  e->axis_last = d.format == MXQ_FORMAT_NONE ? 0 : d.axis_last;
+  p->index[p->job.count++] = index;
+  *e = (struct mxq_plan_entry){.tensor = t, .format = d.format, .rule = rule, .warn = d.warn, .bytes_in = t->bytes, .bytes_out = t->bytes};
+  if (d.format != MXQ_FORMAT_NONE) {
+    e->axis_first = d.axis_first;
+    e->axis_last = d.axis_last;
+    e->bytes_out = d.code_bytes + d.scale_bytes;
+  }
   e->reason = mxq_arena_text(&p->arena, reason, (size_t)n < sizeof reason ? (size_t)n : sizeof reason - 1);
   return e->reason ? MXQ_OK : mxq_fail_nomem(err, t->name);
 }
@@ -129,8 +124,8 @@ static enum mxq_status plan_tensor(struct mxq_plan *p, size_t index, struct mxq_
 static enum mxq_status plan_tensors(struct mxq_plan *p, struct mxq_error *err) {
   size_t count = mxq_reader_count(p->reader);
   p->entries = mxq_arena_calloc(&p->arena, count + 1, sizeof *p->entries);
-  p->items = mxq_arena_calloc(&p->arena, count + 1, sizeof *p->items);
-  if (!p->entries || !p->items)
+  p->index = mxq_arena_calloc(&p->arena, count + 1, sizeof *p->index);
+  if (!p->entries || !p->index)
     return mxq_fail_nomem(err, "plan");
   struct mxq_matcher *matcher = NULL;
   enum mxq_status status = mxq_matcher_open(p->options.rules, p->options.rule_count, &matcher, err);
@@ -144,7 +139,6 @@ static enum mxq_status plan_tensors(struct mxq_plan *p, struct mxq_error *err) {
     status = mxq_fail(err, MXQ_ERR_USAGE, mxq_reader_path(p->reader), "rule '%s=%s' matches no tensor; names are searched, so check spelling and case",
                       p->options.rules[unused].regex, mxq_format_name(p->options.rules[unused].format));
   mxq_matcher_close(matcher);
-  p->job.items = p->items;
   return status;
 }
 
@@ -187,6 +181,8 @@ enum mxq_status mxq_plan_quantize(mxq_reader *reader, const struct mxq_quantize_
   if (options)
     p->options = *options;
   p->job.reader = reader;
+  p->job.describe = describe;
+  p->job.context = p;
   p->job.threads = p->options.threads;
   p->job.progress = p->options.progress;
   p->job.user = p->options.user;

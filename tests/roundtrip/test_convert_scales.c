@@ -39,6 +39,11 @@ START_TEST(scales_come_back_in_order_from_memory_and_from_a_file_again_and_again
 }
 END_TEST
 
+static void same_item(const void *context, size_t i, struct mxq_job_item *item) {
+  (void)i;
+  *item = *(const struct mxq_job_item *)context;
+}
+
 START_TEST(the_buffers_of_a_run_are_bounded_whatever_the_tensor) {
   static const uint64_t ks[] = {1, 31, 32, 33, 1000, 1 << 20, (1 << 20) + 1, 1000000007, (uint64_t)1 << 40};
   static const enum mxq_dtype dtypes[] = {MXQ_F32, MXQ_BF16, MXQ_F16};
@@ -53,10 +58,9 @@ START_TEST(the_buffers_of_a_run_are_bounded_whatever_the_tensor) {
         if (decision.format == MXQ_FORMAT_NONE)
           continue;
         struct mxq_job_item item = {.out = t, .encode = true, .source_dtype = t.dtype};
-        item.out.format = decision.format;
-        item.out.rows = decision.rows;
-        item.out.k = decision.k;
-        struct mxq_job job = {.items = &item, .count = 1};
+        mxq_block_tensor(&item.out, decision.format, decision.axis_first, decision.axis_last, &item.numerics);
+        ck_assert_uint_eq(item.out.bytes, decision.code_bytes + decision.scale_bytes);
+        struct mxq_job job = {.describe = same_item, .context = &item, .count = 1};
         ck_assert_uint_gt(mxq_job_peak(&job), 0);
         ck_assert_msg(mxq_job_peak(&job) <= 16 << 20, "k %llu, %s: %llu", (unsigned long long)ks[i], mxq_format_name(decision.format),
                       (unsigned long long)mxq_job_peak(&job));
