@@ -179,7 +179,7 @@ START_TEST(clipped_values_are_those_beyond_what_their_block_can_hold) {
     if (formats[i] == MXQ_MXFP4)
       ck_assert_uint_eq(seen.all[0].clipped, 2);
     ck_assert_uint_eq(seen.all[0].zeroed, summary.stats.zeroed);
-    ck_assert_double_eq_tol(seen.all[0].sqnr_db, 10 * log10(summary.stats.signal / summary.stats.noise), 1e-9);
+    ck_assert_double_eq_tol(seen.all[0].sqnr_db, 10 * log10(summary.stats.signal / summary.stats.noise), 1e-4);
     free(archive.data);
   }
   free(file.data);
