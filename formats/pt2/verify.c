@@ -77,7 +77,6 @@ static enum mxq_status check_data(struct mxq_pt2_check *c, size_t i, struct mxq_
       *c->err = e;
     return status;
   }
-  c->result->bytes += m->compressed;
   if (status != MXQ_OK) {
     whose(c, m, tensor, sizeof tensor);
     mxq_pt2_find(c, status, m->name, m->data_offset, "%s%s", e.text, tensor);
@@ -242,6 +241,8 @@ enum mxq_status mxq_pt2_verify(const struct mxq_source *source, const char *path
   enum mxq_status status = mxq_zip_open(source, options, &c.zip, &e);
   if (status == MXQ_OK) {
     status = check_all(&c, options);
+    if (status == MXQ_OK)
+      result->bytes = source->size; /* headers too: the strict directory leaves no byte out */
     mxq_reader_close(c.reader);
     mxq_zip_close(c.zip);
   } else {

@@ -40,6 +40,8 @@ static bool fails(void) {
   }
   return false;
 }
+/* Seen by shared libraries too, although everything here is built hidden. */
+#pragma GCC visibility push(default)
 void *malloc(size_t n) {
   void *p = fails() ? NULL : __libc_malloc(n);
   live += watching && p;
@@ -59,6 +61,7 @@ void free(void *p) {
   live -= watching && p;
   __libc_free(p);
 }
+#pragma GCC visibility pop
 
 static enum mxq_status read_all(const char *path, struct mxq_error *err) {
   static unsigned char buf[1 << 16];

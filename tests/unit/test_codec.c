@@ -80,7 +80,7 @@ START_TEST(threads_change_neither_bits_nor_statistics) {
     ck_assert_int_eq(memcmp(scales[0], scales[1], m), 0);
     ck_assert_int_eq(memcmp(y[0], y[1], ROWS * K * 4), 0);
     ck_assert_int_eq(memcmp(&stats[0], &stats[1], sizeof stats[0]), 0);
-    /* against plain sums over what was decoded */
+    /* against plain sums over what was decoded; squares are rounded to f32 */
     double signal = 0, noise = 0;
     uint64_t zeroed = 0;
     for (size_t i = 0; i < ROWS * K; i++) {
@@ -90,8 +90,8 @@ START_TEST(threads_change_neither_bits_nor_statistics) {
     }
     ck_assert(stats[0].elements == ROWS * K && stats[0].blocks == ROWS * BLOCKS && stats[0].nonfinite == 0 && stats[0].overflowed == 0);
     ck_assert_uint_eq(stats[0].zeroed, zeroed);
-    ck_assert_double_eq_tol(stats[0].signal / signal, 1, 1e-12);
-    ck_assert_double_eq_tol(stats[0].noise / noise, 1, 1e-12);
+    ck_assert_double_eq_tol(stats[0].signal / signal, 1, 1e-6);
+    ck_assert_double_eq_tol(stats[0].noise / noise, 1, 1e-6);
   }
   free(x);
   for (int t = 0; t < 2; t++) {
