@@ -56,7 +56,9 @@ static size_t mend(const struct encoding *e, const uint8_t *block, uint8_t *code
     if (job->size == 4) mxq_put32(copy + first * 4, inf - 1);
     else mxq_put16(copy + first * 2, (uint16_t)(inf - 1));
   }
-  if (job->kernels->encode[job->element][job->lane](copy, 1, codes, scale, e->rule)) return 32;
+  /* Without finite values MSE has no error to weigh: a tie, which the smaller byte takes. */
+  enum mxq_scale_rule rule = !any && e->rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : e->rule;
+  if (job->kernels->encode[job->element][job->lane](copy, 1, codes, scale, rule)) return 32;
   unsigned bits = mxq_element_bits(job->element), largest = 0;
   static const unsigned most[] = {
 #define X(ID, name, E, M, TOP) [MXQ_##ID] = MXQ_EL_MAX_CODE(E, M, MXQ_TOP_##TOP),
