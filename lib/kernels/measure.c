@@ -33,7 +33,7 @@ static void measure_block(const float *x, const float *y, float most, double sca
       signal[j] += a * a;
       noise[j] += d * d;
       clipped[j] += (a > most) | (a < -most);
-      zeroed[j] += (magnitude(x[i + j]) != 0) & (magnitude(y[i + j]) == 0);
+      zeroed[j] += (unsigned)(magnitude(x[i + j]) != 0) & (unsigned)(magnitude(y[i + j]) == 0);
     }
   double s = 0, n = 0;
   for (int j = 0; j < LANES; j++) {

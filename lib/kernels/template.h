@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The kernels as a template. The file that includes it defines MXQ_ROW (the row's name); its flags decide what the compiler makes
- * of the loops over the 32 elements of a block: they are written so that it vectorises them for any width.
+ * of the loops over the 32 elements of a block: they are written so that it vectorises them for any width. A row with better words
+ * for some of them includes its ops_*.h before this file, which defines them and MXQ_OPS_<word>.
  *
  * Rounding to a mini-float is one addition: M = 2^(23-m) times the power of two at or below |y|, so that the last place of |y| + M
  * is the step of the element grid at y; the sum is rounded to nearest even by the hardware, subnormal elements and carries included.
@@ -13,22 +14,34 @@
 #define CAT2(a, b) a##b
 #define CAT(a, b) CAT2(a, b)
 
-static inline float as_float(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
-static inline uint32_t as_bits(float f) { uint32_t u; memcpy(&u, &f, 4); return u; }
-static inline int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
-static inline int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
+#define INLINE static inline __attribute__((always_inline, unused))
+
+INLINE float as_float(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
+INLINE uint32_t as_bits(float f) { uint32_t u; memcpy(&u, &f, 4); return u; }
+INLINE int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
+INLINE int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* ---- the wide side -------------------------------------------------------------------------------------------------- */
 
-static inline void load_f32(const uint8_t *p, uint32_t u[32]) { memcpy(u, p, 128); }
+#ifndef MXQ_OPS_F32
+INLINE void load_f32(const uint8_t *p, uint32_t u[32]) { memcpy(u, p, 128); }
 
-static inline void load_bf16(const uint8_t *p, uint32_t u[32]) {
+INLINE size_t store_f32(uint8_t *p, const float y[32]) {
+  memcpy(p, y, 128);
+  return 0;
+}
+#endif
+
+#ifndef MXQ_OPS_LOAD_BF16
+INLINE void load_bf16(const uint8_t *p, uint32_t u[32]) {
   uint16_t h[32];
   memcpy(h, p, 64);
   for (int i = 0; i < 32; i++) u[i] = (uint32_t)h[i] << 16;
 }
+#endif
 
-static inline void load_f16(const uint8_t *p, uint32_t u[32]) {
+#ifndef MXQ_OPS_LOAD_F16
+INLINE void load_f16(const uint8_t *p, uint32_t u[32]) {
   uint16_t h[32];
   memcpy(h, p, 64);
   for (int i = 0; i < 32; i++) {
@@ -37,13 +50,10 @@ static inline void load_f16(const uint8_t *p, uint32_t u[32]) {
     u[i] = (a >= 0x7c00 ? v | 0x7f800000u : v) | s;
   }
 }
+#endif
 
-static inline size_t store_f32(uint8_t *p, const float y[32]) {
-  memcpy(p, y, 128);
-  return 0;
-}
-
-static inline size_t store_bf16(uint8_t *p, const float y[32]) {
+#ifndef MXQ_OPS_STORE_BF16
+INLINE size_t store_bf16(uint8_t *p, const float y[32]) {
   uint16_t h[32];
   int32_t lost = 0;
   for (int i = 0; i < 32; i++) {
@@ -54,8 +64,10 @@ static inline size_t store_bf16(uint8_t *p, const float y[32]) {
   memcpy(p, h, 64);
   return (size_t)lost;
 }
+#endif
 
-static inline size_t store_f16(uint8_t *p, const float y[32]) {
+#ifndef MXQ_OPS_STORE_F16
+INLINE size_t store_f16(uint8_t *p, const float y[32]) {
   uint16_t h[32];
   int32_t lost = 0;
   for (int i = 0; i < 32; i++) {
@@ -72,10 +84,12 @@ static inline size_t store_f16(uint8_t *p, const float y[32]) {
   memcpy(p, h, 64);
   return (size_t)lost;
 }
+#endif
 
 /* ---- codes ---------------------------------------------------------------------------------------------------------- */
 
-static inline void pack4(const uint8_t c[32], uint8_t *out) {
+#ifndef MXQ_OPS_PACK
+INLINE void pack4(const uint8_t c[32], uint8_t *out) {
   for (int i = 0; i < 4; i++) {
     uint64_t x = mxq_get64(c + 8 * i);
     x = (x | x >> 4) & 0x00ff00ff00ff00ffu;
@@ -84,7 +98,7 @@ static inline void pack4(const uint8_t c[32], uint8_t *out) {
   }
 }
 
-static inline void pack6(const uint8_t c[32], uint8_t *out) {
+INLINE void pack6(const uint8_t c[32], uint8_t *out) {
   for (int i = 0; i < 4; i++) {
     uint64_t x = mxq_get64(c + 8 * i);
     x = (x & 0x003f003f003f003fu) | (x & 0x3f003f003f003f00u) >> 2;
@@ -94,10 +108,12 @@ static inline void pack6(const uint8_t c[32], uint8_t *out) {
     mxq_put16(out + 6 * i + 4, (uint16_t)(x >> 32));
   }
 }
+#endif
 
-static inline void pack8(const uint8_t c[32], uint8_t *out) { memcpy(out, c, 32); }
+INLINE void pack8(const uint8_t c[32], uint8_t *out) { memcpy(out, c, 32); }
 
-static inline void unpack4(const uint8_t *in, uint8_t c[32]) {
+#ifndef MXQ_OPS_UNPACK
+INLINE void unpack4(const uint8_t *in, uint8_t c[32]) {
   for (int i = 0; i < 4; i++) {
     uint64_t x = mxq_get32(in + 4 * i);
     x = (x | x << 16) & 0x0000ffff0000ffffu;
@@ -107,7 +123,7 @@ static inline void unpack4(const uint8_t *in, uint8_t c[32]) {
   }
 }
 
-static inline void unpack6(const uint8_t *in, uint8_t c[32]) {
+INLINE void unpack6(const uint8_t *in, uint8_t c[32]) {
   for (int i = 0; i < 4; i++) {
     uint64_t x = mxq_get32(in + 6 * i) | (uint64_t)mxq_get16(in + 6 * i + 4) << 32;
     x = (x & 0xffffffu) | (x & 0xffffff000000u) << 8;
@@ -116,13 +132,15 @@ static inline void unpack6(const uint8_t *in, uint8_t c[32]) {
     memcpy(c + 8 * i, &(uint64_t){x}, 8);
   }
 }
+#endif
 
-static inline void unpack8(const uint8_t *in, uint8_t c[32]) { memcpy(c, in, 32); }
+INLINE void unpack8(const uint8_t *in, uint8_t c[32]) { memcpy(c, in, 32); }
 
 /* ---- one block -------------------------------------------------------------------------------------------------------- */
 
+#ifndef MXQ_OPS_QUANTIZE
 /* Codes of 32 values at scale byte b, one a byte. Always inlined with constants for the element type. */
-static inline __attribute__((always_inline)) void quantize(const uint32_t u[32], int b, int e_bits, int m, int top, uint8_t c[32]) {
+INLINE void quantize(const uint32_t u[32], int b, int e_bits, int m, int top, uint8_t c[32]) {
   const float inverse = mxq_pow2_of_byte(254 - b);
   const int32_t max = (int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top)), emin = (127 + MXQ_EL_EMIN(e_bits)) << 23;
   for (int i = 0; i < 32; i++) {
@@ -138,9 +156,10 @@ static inline __attribute__((always_inline)) void quantize(const uint32_t u[32],
     }
   }
 }
+#endif
 
 /* Sum of squared errors at scale byte b, in units of the scale: contract of MSE in <mxq/codec.h>. */
-static inline __attribute__((always_inline)) double squared_error(const uint32_t u[32], int b, int e_bits, int m, int top) {
+INLINE double squared_error(const uint32_t u[32], int b, int e_bits, int m, int top) {
   const float inverse = mxq_pow2_of_byte(254 - b);
   const int32_t max = (int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top)), emin = (127 + MXQ_EL_EMIN(e_bits)) << 23;
   float d[32];
@@ -158,17 +177,38 @@ static inline __attribute__((always_inline)) double squared_error(const uint32_t
   return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
-static inline uint32_t largest(const uint32_t u[32]) {
+#ifndef MXQ_OPS_LARGEST
+INLINE uint32_t largest(const uint32_t u[32]) {
   int32_t a = 0;
   for (int i = 0; i < 32; i++) a = most(a, (int32_t)(u[i] & 0x7fffffff));
   return (uint32_t)a;
 }
+#endif
+
+/*
+ * Values of 32 codes. A code as float bits is its exponent and mantissa in place, times a power of two; subnormals come out right by
+ * themselves.
+ */
+#ifndef MXQ_OPS_VALUES
+INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top, float y[32]) {
+  const float up = as_float((uint32_t)(254 - MXQ_EL_BIAS(e_bits)) << 23);
+  const uint32_t last = ((1u << (e_bits + m)) - 1) << (23 - m), special = ((1u << e_bits) - 1) << 23;
+  for (int i = 0; i < 32; i++) {
+    if (top == MXQ_TOP_INTEGER) {
+      y[i] = (float)(int32_t)(int8_t)c[i] * (1.0f / (float)(1 << m)) * scale;
+      continue;
+    }
+    uint32_t a = (uint32_t)c[i] << (23 - m) & last, sign = (uint32_t)c[i] >> (e_bits + m) << 31;
+    uint32_t v = as_bits(as_float(a) * up * scale) | sign;
+    if (top == MXQ_TOP_NAN) v = a == last ? 0x7fc00000u : v;
+    if (top == MXQ_TOP_IEEE) v = a > special ? 0x7fc00000u : a == special ? 0x7f800000u | sign : v;
+    y[i] = as_float(v);
+  }
+}
+#endif
 
 /* ---- the functions ---------------------------------------------------------------------------------------------------- */
 
-#define PACK_4 pack4
-#define PACK_6 pack6
-#define PACK_8 pack8
 #define WIDTH_E2M1 4
 #define WIDTH_E2M3 6
 #define WIDTH_E3M2 6
@@ -183,8 +223,8 @@ static inline uint32_t largest(const uint32_t u[32]) {
     const uint8_t *in = src;                                                                                          \
     size_t bad = 0;                                                                                                   \
     for (size_t i = 0; i < blocks; i++, in += 32 * size, codes += 4 * WIDTH_##ID) {                                   \
-      uint32_t u[32];                                                                                                 \
-      uint8_t c[32];                                                                                                  \
+      uint32_t u[32] __attribute__((aligned(64)));                                                                    \
+      uint8_t c[32] __attribute__((aligned(32)));                                                                     \
       load_##lane(in, u);                                                                                             \
       int b = mxq_scale_byte(&plan, largest(u));                                                                      \
       if (b == 255) {                                                                                                 \
@@ -206,41 +246,18 @@ static inline uint32_t largest(const uint32_t u[32]) {
     uint8_t *out = dst;                                                                                               \
     size_t lost = 0;                                                                                                  \
     for (size_t i = 0; i < blocks; i++, out += 32 * size, codes += 4 * WIDTH_##ID) {                                  \
-      uint8_t c[32];                                                                                                  \
-      float y[32];                                                                                                    \
+      uint8_t c[32] __attribute__((aligned(32)));                                                                     \
+      float y[32] __attribute__((aligned(64)));                                                                       \
       CAT(unpack, WIDTH_##ID)(codes, c);                                                                              \
       if (scales[i] == 255) {                                                                                         \
         for (int j = 0; j < 32; j++) y[j] = as_float(0x7fc00000);                                                     \
       } else {                                                                                                        \
-        const float scale = mxq_pow2_of_byte(scales[i]);                                                              \
-        VALUES_##TOP(name, E, M)                                                                                      \
+        values(c, mxq_pow2_of_byte(scales[i]), E, M, MXQ_TOP_##TOP, y);                                               \
       }                                                                                                               \
       lost += store_##lane(out, y);                                                                                   \
     }                                                                                                                 \
     return lost;                                                                                                      \
   }
-
-/* A code as float bits is its exponent and mantissa in place, times a power of two; subnormals come out right by themselves. */
-#define VALUES_FLOAT(E, M)                                                                                            \
-  uint32_t k = c[j], a = (k & ((1u << (E + M)) - 1)) << (23 - M);                                                     \
-  uint32_t v = as_bits(as_float(a) * as_float((uint32_t)(254 - MXQ_EL_BIAS(E)) << 23)) | (k >> (E + M) & 1) << 31;
-#define VALUES_FINITE(name, E, M)                                                                                     \
-  for (int j = 0; j < 32; j++) { VALUES_FLOAT(E, M) y[j] = as_float(v) * scale; }
-#define VALUES_NAN(name, E, M)                                                                                        \
-  for (int j = 0; j < 32; j++) {                                                                                      \
-    VALUES_FLOAT(E, M)                                                                                                \
-    uint32_t w = as_bits(as_float(v) * scale);                                                                        \
-    y[j] = as_float(a == ((1u << (E + M)) - 1) << (23 - M) ? 0x7fc00000u : w);                                        \
-  }
-#define VALUES_IEEE(name, E, M)                                                                                       \
-  for (int j = 0; j < 32; j++) {                                                                                      \
-    VALUES_FLOAT(E, M)                                                                                                \
-    uint32_t w = as_bits(as_float(v) * scale), top = ((1u << E) - 1) << 23;                                           \
-    w = a == top ? 0x7f800000u | (v & 0x80000000u) : w;                                                               \
-    y[j] = as_float(a > top ? 0x7fc00000u : w);                                                                       \
-  }
-#define VALUES_INTEGER(name, E, M)                                                                                    \
-  for (int j = 0; j < 32; j++) y[j] = (float)(int32_t)(int8_t)c[j] * (1.0f / (1 << M)) * scale;
 
 #define X(ID, name, E, M, TOP)              \
   ENCODE(ID, name, E, M, TOP, f32, 4)       \
