@@ -4,8 +4,8 @@
  *
  * A row is K consecutive scalars. It is cut into blocks of 32; the last block is padded with zeros. The codes of a
  * row are packed (layouts: mxq_format_layout), its scales are one E8M0 byte a block: byte b stands for 2^(b-127),
- * b = 0...254, and 255 for NaN (OCP MX v1.0, 5.4.1). All arithmetic is on integers, so that every platform, thread
- * count and kernel gives the same bits. All functions are thread-safe.
+ * b = 0...254, and 255 for NaN (OCP MX v1.0, 5.4.1). Every step is exact or rounded once, whatever the caller's floating-point
+ * environment, so that every platform, thread count and kernel gives the same bits. All functions are thread-safe.
  */
 #ifndef MXQ_CODEC_H
 #define MXQ_CODEC_H
@@ -112,7 +112,7 @@ MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_encode(enum mxq_format format, enum m
  * nearest even and to infinity beyond, for b near 254), then one rounding to nearest even to bf16 or f16, overflow to infinity.
  * NaN results are the quiet NaN with sign 0 and payload 0 (f32 0x7fc00000), whatever the code. MXINT8 code 0x80 decodes to -2.0.
  * *to_inf, when not NULL, is increased by the number of results that are infinite though the f32 value was finite.
- * Returns MXQ_OK, or MXQ_ERR_NOMEM when threads > 1.
+ * Returns MXQ_OK, or MXQ_ERR_USAGE when the shape is larger than any memory.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_decode(enum mxq_format format, enum mxq_dtype dtype, const void *codes,
                                                   const uint8_t *scales, const struct mxq_rows *shape, void *dst,

@@ -7,6 +7,10 @@
 #error "the bits are the contract: build without -ffast-math"
 #endif
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "values, codes and archives are little-endian, and so must the machine be"
+#endif
+
 enum mxq_top { MXQ_TOP_FINITE, MXQ_TOP_NAN, MXQ_TOP_IEEE, MXQ_TOP_INTEGER };
 
 #define MXQ_EL_BITS(E, M, TOP) (1 + (E) + (M) + ((TOP) == MXQ_TOP_INTEGER))
