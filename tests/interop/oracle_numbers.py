@@ -226,7 +226,7 @@ def encode(fmt, value, axes=None, rule='auto', nonfinite='block', source='f32'):
 
 def decode(fmt, packed, scales, shape, axes):
     element = FORMATS[fmt]
-    codes = unpack(element, packed)
-    value = decode_blocks(element, scales.reshape(-1), codes.reshape(-1, BLOCK)).reshape(codes.shape)
-    _, k = rows_of(shape, axes)
-    return from_rows(np.ascontiguousarray(value[..., :k]), list(shape), axes)
+    codes = unpack(element, np.ascontiguousarray(packed).reshape(-1))
+    rows, k = rows_of(shape, axes)
+    value = decode_blocks(element, scales.reshape(-1), codes.reshape(-1, BLOCK)).reshape(rows, -1)
+    return from_rows(np.ascontiguousarray(value[:, :k]), list(shape), axes)
