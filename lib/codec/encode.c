@@ -96,10 +96,12 @@ static void widen(const uint8_t *src, enum mxq_lane lane, size_t n, float *out) 
 
 static void measure(const struct mxq_job *job, const uint8_t *src, size_t n, const uint8_t *codes, const uint8_t *scales,
                     struct mxq_stats *stats) {
-  float x[MEASURED * MXQ_BLOCK], y[MEASURED * MXQ_BLOCK];
-  widen(src, job->lane, n, x);
+  float copy[MEASURED * MXQ_BLOCK], y[MEASURED * MXQ_BLOCK];
+  const float *x = copy;
+  if (job->lane == MXQ_LANE_F32 && (uintptr_t)src % sizeof *x == 0) x = (const float *)(const void *)src;
+  else widen(src, job->lane, n, copy);
   job->kernels->decode[job->element][MXQ_LANE_F32](codes, scales, (n + MXQ_BLOCK - 1) / MXQ_BLOCK, y);
-  mxq_measure(x, y, scales, n, job->element, stats);
+  job->kernels->measure(x, y, scales, n, job->element, stats);
 }
 
 /* `n` scalars in whole blocks or in one padded block; src holds whole blocks. False when an error was found. */

@@ -31,9 +31,11 @@ static bool row_is_empty(const struct mxq_kernels *row) {
 }
 
 static void merge(struct mxq_kernels *out, enum mxq_cpu level) {
+  out->measure = mxq_kernels_scalar.measure; /* the reference has none: it is no number of the standard's */
   for (int row = 0; row <= (int)level; row++) {
     if (!mxq_cpu_machine_has((enum mxq_cpu)row)) continue;
     const struct mxq_kernels *from = mxq_kernel_rows[row];
+    if (from->measure) out->measure = from->measure;
     for (int e = 0; e < MXQ_ELEMENT_COUNT; e++)
       for (int l = 0; l < MXQ_LANES; l++) {
         if (from->encode[e][l]) out->encode[e][l] = from->encode[e][l];

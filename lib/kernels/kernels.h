@@ -25,10 +25,17 @@ typedef size_t mxq_encode_fn(const void *src, size_t blocks, uint8_t *codes, uin
 /* Decodes; returns the number of results that are infinite though their f32 value was finite. */
 typedef size_t mxq_decode_fn(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst);
 
+/*
+ * Adds to *stats what n scalars and their codes show: f32 values `x`, the f32 values `y` that the codes decode to (the last block of x
+ * and y may be cut short), scales. The same bits in every row.
+ */
+typedef void mxq_measure_fn(const float *x, const float *y, const uint8_t *scales, size_t n, enum mxq_element element, struct mxq_stats *stats);
+
 /* One row of the table, or all rows merged. A slot that a row does not fill is NULL; row SCALAR and the merged table are full. */
 struct mxq_kernels {
   mxq_encode_fn *encode[MXQ_ELEMENT_COUNT][MXQ_LANES];
   mxq_decode_fn *decode[MXQ_ELEMENT_COUNT][MXQ_LANES];
+  mxq_measure_fn *measure;
 };
 
 /* The rows, by level; empty where the build lacks the instruction set. */
@@ -42,11 +49,5 @@ enum mxq_cpu mxq_kernel_level(enum mxq_element element, enum mxq_lane lane, bool
 
 /* Bytes of the codes of one block. */
 static inline size_t mxq_block_bytes(enum mxq_element element) { return element == MXQ_E2M1 ? 16 : element <= MXQ_E3M2 ? 24 : 32; }
-
-/*
- * Adds to *stats what `blocks` blocks and their codes show: f32 values `x` (n of them count, the rest is padding), the f32 values
- * `y` that they decode to, scales. `nonfinite` and `overflowed` included. One order of summation, whatever the table.
- */
-void mxq_measure(const float *x, const float *y, const uint8_t *scales, size_t n, enum mxq_element element, struct mxq_stats *stats);
 
 #endif

@@ -150,6 +150,32 @@ WORD size_t store_bf16(uint8_t *p, const float y[32]) {
   return sum;
 }
 
+#define MXQ_OPS_MEASURE
+WORD uint32_t top_magnitude(const float x[32]) {
+  uint32_t u[32] __attribute__((aligned(32)));
+  for (int i = 0; i < 32; i += 8) v_store(u + i, v_load(x + i));
+  return largest(u);
+}
+
+WORD void sum_block(const float x[32], const float y[32], float most, float inverse, struct sums *sums) {
+  const __m256 s = _mm256_set1_ps(inverse), limit = _mm256_set1_ps(most), sign = _mm256_set1_ps(-0.0f), zero = _mm256_setzero_ps();
+  __m256 signal = zero, noise = zero;
+  unsigned clipped = 0, zeroed = 0;
+  for (int i = 0; i < 32; i += 8) {
+    __m256 v = _mm256_loadu_ps(x + i), w = _mm256_loadu_ps(y + i), a = _mm256_mul_ps(v, s), d = _mm256_sub_ps(a, _mm256_mul_ps(w, s));
+    signal = _mm256_add_ps(signal, _mm256_mul_ps(a, a));
+    noise = _mm256_add_ps(noise, _mm256_mul_ps(d, d));
+    __m256 over = _mm256_cmp_ps(_mm256_andnot_ps(sign, a), limit, _CMP_GT_OQ);
+    __m256 gone = _mm256_andnot_ps(_mm256_cmp_ps(v, zero, _CMP_EQ_OQ), _mm256_cmp_ps(w, zero, _CMP_EQ_OQ));
+    clipped += (unsigned)__builtin_popcount((unsigned)_mm256_movemask_ps(over));
+    zeroed += (unsigned)__builtin_popcount((unsigned)_mm256_movemask_ps(gone));
+  }
+  _mm256_storeu_ps(sums->signal, signal);
+  _mm256_storeu_ps(sums->noise, noise);
+  sums->clipped = clipped;
+  sums->zeroed = zeroed;
+}
+
 #if defined(__AVX512F__) || defined(__F16C__)
 #ifdef __AVX512F__ /* has these conversions itself */
 WORD void v_widen_f16(const uint8_t *p, void *to) { _mm512_storeu_ps(to, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p))); }

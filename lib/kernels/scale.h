@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Scale bytes from amax, for the rows made from the template. */
+/* What the rows made from the template share: scale bytes from amax, and the sums of a block's statistics. */
 #ifndef MXQ_KERNELS_SCALE_H
 #define MXQ_KERNELS_SCALE_H
 
@@ -64,5 +64,12 @@ static inline int mxq_scale_byte(const struct mxq_scale_plan *p, uint32_t amax) 
   e -= p->emax;
   return e < 0 ? 0 : e > p->top ? p->top : e;
 }
+
+/* Of one block, in units of its scale. */
+enum { LANES = 8 }; /* of sums; not the width of any vector */
+struct sums {
+  float signal[LANES], noise[LANES];
+  unsigned clipped, zeroed;
+};
 
 #endif

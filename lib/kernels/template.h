@@ -9,6 +9,7 @@
  */
 #include <string.h>
 #include "lib/base/bytes.h"
+#include "lib/kernels/measure.h"
 #include "lib/kernels/scale.h"
 
 #define CAT2(a, b) a##b
@@ -281,4 +282,5 @@ const struct mxq_kernels CAT(mxq_kernels_, MXQ_ROW) = {
 #include "lib/kernels/element_types.def"
   },
 #undef X
+  .measure = measure,
 };

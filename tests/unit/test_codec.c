@@ -236,6 +236,31 @@ START_TEST(values_that_leave_f16_or_bf16_are_counted_but_not_those_of_the_paddin
 }
 END_TEST
 
+START_TEST(every_level_of_kernels_gives_the_same_bits_and_the_same_statistics) {
+  enum { ROWS = 9, K = 331, BLOCKS = 11 };
+  float x[ROWS * K];
+  const struct mxq_rows s = {.rows = ROWS, .k = K};
+  const enum mxq_cpu best = mxq_cpu_best();
+  for (size_t i = 0; i < ROWS * K; i++) x[i] = weight(i);
+  x[5] = 0;
+  x[400] = INFINITY;
+  for (int f = MXQ_MXFP4; f < MXQ_FORMAT_COUNT; f++) {
+    struct mxq_stats want;
+    uint8_t codes[2][ROWS * BLOCKS * 32] = {{0}}, scales[2][ROWS * BLOCKS];
+    for (int level = 0; level <= (int)best; level++) {
+      struct mxq_stats got = {0};
+      ck_assert_int_eq(mxq_cpu_set((enum mxq_cpu)level), MXQ_OK);
+      encode((enum mxq_format)f, x, &s, codes[level > 0], scales[level > 0], 1, &got);
+      if (level == 0) want = got;
+      ck_assert_int_eq(memcmp(&got, &want, sizeof got), 0);
+      ck_assert_int_eq(memcmp(codes[level > 0], codes[0], sizeof codes[0]), 0);
+      ck_assert_int_eq(memcmp(scales[level > 0], scales[0], sizeof scales[0]), 0);
+    }
+    ck_assert(want.nonfinite == 1 && want.zeroed > 0 && want.noise > 0);
+  }
+}
+END_TEST
+
 START_TEST(empty_shapes_are_done_at_once) {
   const struct mxq_rows none = {.rows = 0, .k = 32}, empty = {.rows = 1000000000, .k = 0};
   struct mxq_stats stats = {0};
@@ -287,6 +312,7 @@ int main(void) {
   tcase_add_test(c, no_rounding_mode_and_no_flushing_of_the_caller_changes_a_bit);
   tcase_add_test(c, no_finite_input_decodes_to_inf_under_auto);
   tcase_add_test(c, values_that_leave_f16_or_bf16_are_counted_but_not_those_of_the_padding);
+  tcase_add_test(c, every_level_of_kernels_gives_the_same_bits_and_the_same_statistics);
   tcase_add_test(c, empty_shapes_are_done_at_once);
   tcase_add_test(c, rules_and_presets_that_a_format_lacks_are_refused_with_those_it_has);
   suite_add_tcase(suite, c);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics of encoded blocks. Partial sums side by side, so that the order is fixed and the compiler may use vectors. */
-#include <string.h>
-#include "lib/kernels/kernels.h"
+/*
+ * Statistics of encoded blocks; part of the template. Partial sums side by side, so that the order of summation is fixed, the same in
+ * every row, and the compiler may use vectors of any width.
+ */
+#ifndef MXQ_KERNELS_MEASURE_H
+#define MXQ_KERNELS_MEASURE_H
 
-enum { LANES = 8 };
+#include <string.h>
+#include "lib/kernels/scale.h"
 
 static float largest_of(enum mxq_element element) {
   static const float most[] = {
@@ -14,7 +18,7 @@ static float largest_of(enum mxq_element element) {
   return most[element];
 }
 
-static uint32_t magnitude(float x) {
+static inline uint32_t magnitude(float x) {
   uint32_t u;
   memcpy(&u, &x, 4);
   return u & 0x7fffffff;
@@ -24,24 +28,47 @@ static uint32_t magnitude(float x) {
  * Values are divided by the scale first, an exact step but for what is nothing beside the largest: so squares of f32 neither overflow nor
  * vanish, and vectors are twice as wide as in double. What f32 rounds away is far below what a decibel shows.
  */
-static void measure_block(const float *x, const float *y, float most, double scale, struct mxq_stats *stats) {
-  float signal[LANES] = {0}, noise[LANES] = {0}, inverse = (float)(1 / scale);
+#ifndef MXQ_OPS_MEASURE
+static inline uint32_t top_magnitude(const float x[32]) {
+  int32_t top = 0;
+  for (int i = 0; i < MXQ_BLOCK; i++) {
+    int32_t a = (int32_t)magnitude(x[i]);
+    top = a > top ? a : top;
+  }
+  return (uint32_t)top;
+}
+
+static inline void sum_block(const float x[32], const float y[32], float most, float inverse, struct sums *sums) {
+  float signal[LANES] = {0}, noise[LANES] = {0};
   unsigned clipped[LANES] = {0}, zeroed[LANES] = {0};
   for (int i = 0; i < MXQ_BLOCK; i += LANES)
     for (int j = 0; j < LANES; j++) {
       float a = x[i + j] * inverse, d = a - y[i + j] * inverse;
       signal[j] += a * a;
       noise[j] += d * d;
-      clipped[j] += (a > most) | (a < -most);
+      clipped[j] += (unsigned)(a > most) | (unsigned)(a < -most);
       zeroed[j] += (unsigned)(magnitude(x[i + j]) != 0) & (unsigned)(magnitude(y[i + j]) == 0);
     }
-  double s = 0, n = 0;
+  *sums = (struct sums){0};
+  memcpy(sums->signal, signal, sizeof signal);
+  memcpy(sums->noise, noise, sizeof noise);
   for (int j = 0; j < LANES; j++) {
-    s += (double)signal[j];
-    n += (double)noise[j];
-    stats->clipped += clipped[j];
-    stats->zeroed += zeroed[j];
+    sums->clipped += clipped[j];
+    sums->zeroed += zeroed[j];
   }
+}
+#endif
+
+static inline void measure_block(const float *x, const float *y, float most, double scale, struct mxq_stats *stats) {
+  struct sums sums;
+  double s = 0, n = 0;
+  sum_block(x, y, most, (float)(1 / scale), &sums);
+  for (int j = 0; j < LANES; j++) {
+    s += (double)sums.signal[j];
+    n += (double)sums.noise[j];
+  }
+  stats->clipped += sums.clipped;
+  stats->zeroed += sums.zeroed;
   stats->signal += s * scale * scale;
   stats->noise += n * scale * scale;
 }
@@ -70,7 +97,7 @@ static void measure_odd(const float *x, const float *y, double limit, int b, siz
   }
 }
 
-void mxq_measure(const float *x, const float *y, const uint8_t *scales, size_t n, enum mxq_element element, struct mxq_stats *stats) {
+static void measure(const float *x, const float *y, const uint8_t *scales, size_t n, enum mxq_element element, struct mxq_stats *stats) {
   stats->elements += n;
   for (size_t at = 0; at < n; at += 32, scales++) {
     size_t in_block = n - at < 32 ? n - at : 32;
@@ -80,18 +107,16 @@ void mxq_measure(const float *x, const float *y, const uint8_t *scales, size_t n
     memcpy(&scale, &scale_bits, 8);
     double limit = largest_of(element) * scale;
     stats->blocks++;
-    int32_t top = 0;
-    for (size_t i = 0; i < in_block; i++) {
-      int32_t a = (int32_t)magnitude(x[at + i]);
-      top = a > top ? a : top;
+    const float *px = x + at, *py = y + at;
+    float whole[2][MXQ_BLOCK];
+    if (in_block < MXQ_BLOCK) {
+      memset(whole, 0, sizeof whole);
+      px = memcpy(whole[0], px, in_block * sizeof *px);
+      py = memcpy(whole[1], py, in_block * sizeof *py);
     }
-    if (b == 255 || top >= 0x7f800000) measure_odd(x + at, y + at, limit, b, in_block, stats);
-    else if (in_block == MXQ_BLOCK) measure_block(x + at, y + at, largest_of(element), scale, stats);
-    else {
-      float px[MXQ_BLOCK] = {0}, py[MXQ_BLOCK] = {0};
-      memcpy(px, x + at, in_block * sizeof *px);
-      memcpy(py, y + at, in_block * sizeof *py);
-      measure_block(px, py, largest_of(element), scale, stats);
-    }
+    if (b == 255 || top_magnitude(px) >= 0x7f800000) measure_odd(px, py, limit, b, in_block, stats);
+    else measure_block(px, py, largest_of(element), scale, stats);
   }
 }
+
+#endif
