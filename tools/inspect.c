@@ -186,6 +186,18 @@ static int inspect_whole(const struct args *args) {
   return EXIT_DONE;
 }
 
+/* The first access to a tensor checks its data. */
+static enum mxq_status check_data(mxq_reader *reader, struct mxq_error *err) {
+  enum mxq_status status = MXQ_OK;
+  for (size_t i = 0; status == MXQ_OK && i < mxq_reader_count(reader); i++) {
+    const struct mxq_tensor *t = mxq_reader_tensor(reader, i);
+    status = mxq_reader_read(reader, i, MXQ_PART_DATA, 0, NULL, 0, err);
+    if (status == MXQ_OK && t->format != MXQ_FORMAT_NONE)
+      status = mxq_reader_read(reader, i, MXQ_PART_SCALES, 0, NULL, 0, err);
+  }
+  return status;
+}
+
 static int inspect(const struct args *args) {
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   struct mxq_read_options options = whole_read_options(args->as);
@@ -193,6 +205,10 @@ static int inspect(const struct args *args) {
   if (mxq_reader_open(args->operands[0], &options, &reader, &err) != MXQ_OK)
     return report_failure(INSPECT, args->operands[0], NULL, &err);
   int code = EXIT_DONE;
+  if (args->as != AS_AUTO && check_data(reader, &err) != MXQ_OK) {
+    mxq_reader_close(reader);
+    return report_failure(INSPECT, args->operands[0], NULL, &err);
+  }
   size_t one = args->tensor ? mxq_reader_find(reader, args->tensor) : SIZE_MAX;
   if (args->tensor && one == SIZE_MAX)
     code = complain_usage(args, "%s: there is no tensor '%s'; mxquant inspect without --tensor lists them all", args->operands[0], args->tensor);
