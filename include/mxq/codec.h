@@ -18,7 +18,7 @@ extern "C" {
 
 /*
  * How the scale byte follows from the block's largest magnitude amax (u = f32 bits of amax, E = u >> 23, M = u & 0x7fffff;
- * emax: mxq_element_emax). Results below 0 become 0.
+ * emax: mxq_element_emax). Results below 0 become 0; MXINT8 CEIL is kept at 254 at the top.
  *   FLOOR      E - emax                                              (OCP MX v1.0, 6.3)
  *   CEIL       E + (M != 0) - emax
  *   EVEN       as FLOOR after rounding amax to the element's mantissa bits (half up)

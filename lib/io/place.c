@@ -49,6 +49,7 @@ static char *follow(const char *path) {
     free(here);
     here = next;
   }
+  errno = ENOMEM;
   return NULL;
 }
 
