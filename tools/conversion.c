@@ -141,7 +141,8 @@ void conversion_print(const struct conversion *c) {
   fprintf(stderr, "  bytes      %s -> %s", text_count(in, c->bytes_in), text_count(out, c->bytes_out));
   if (c->bytes_in)
     fprintf(stderr, " (%.1f %%)", 100.0 * (double)c->bytes_out / (double)c->bytes_in);
-  fprintf(stderr, "\n  time       %.2f s, %.0f MB/s of input\n", c->seconds, conversion_mb_per_s(c));
+  fprintf(stderr, "\n  time       %.2f s, %.*f MB/s of input\n", c->seconds, conversion_mb_per_s(c) < 10 ? 2 : 0,
+          conversion_mb_per_s(c));
   if (mxq_reader_unverified(c->reader))
     fprintf(stderr, "  note       some of the input carries no checksum that could be checked\n");
 }

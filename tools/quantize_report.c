@@ -123,7 +123,7 @@ static void print_kept(const mxq_plan *plan, uint64_t kept) {
     size_t name_columns = *name ? text_columns(name) + 2 : 0;
     name_columns = name_columns > 40 ? 40 : name_columns;
     fputs(g ? "," : ":", stderr);
-    wrap(&column, 1 + 1 + text_columns(k->reason) + 2 + strlen(number) + 1 + name_columns);
+    wrap(&column, 1 + 1 + text_columns(k->reason) + 2 + strlen(number) + 1 + name_columns + 1); /* the comma behind it */
     fputc(' ', stderr);
     text_print(stderr, k->reason);
     fprintf(stderr, " (%s", number);

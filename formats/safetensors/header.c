@@ -141,7 +141,7 @@ static void parse_shape(struct parse *p, struct mxq_st_record *r) {
     if (t == MXQ_JSON_ERROR)
       return;
     if (ndim == MXQ_MAX_NDIM) {
-      reject(p, r->name, mxq_json_offset(p->json), "more than %d dimensions", MXQ_MAX_NDIM);
+      reject(p, r->name, mxq_json_offset(p->json), "more than %d dimensions, the most that are read here and in PyTorch: reshape it where it was made", MXQ_MAX_NDIM);
       return;
     }
     if (t != MXQ_JSON_NUMBER || !mxq_json_text_to_u64(s, n, &dims[ndim])) {

@@ -70,7 +70,7 @@ static enum mxq_status open_folder(struct mxq_place *p, const char *path, const 
     if (p->dir < 0 && errno == EACCES) /* writable though not readable: all works but the sync */
       p->dir = open_retry(AT_FDCWD, folder, O_PATH | O_DIRECTORY, 0);
     if (p->dir < 0)
-      s = mxq_fail_errno(err, MXQ_ERR_WRITE, errno, path, "cannot open the folder '%s'", folder);
+      s = mxq_fail_errno(err, MXQ_ERR_WRITE, errno, path, "cannot open the folder '%s' (the output's folder must be there)", folder);
   }
   free(folder);
   return s;

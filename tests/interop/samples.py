@@ -103,8 +103,8 @@ def shapes():
     }
 
 
-def awkward_names():
-    """Names that PyTorch can hold only with care, and names that it cannot hold at all (contract 4)."""
+def awkward_names(kind='mixed'):
+    """Names that PyTorch can hold only with care, and names that it cannot hold at all (contract 4); all of them quantized, all kept, or mixed."""
     names = ['a..b', '.lead', 'trail.', '..', '.', '', 'sp ace.w', ' ', 'sl/ash/w', '0.1.weight', '7', 'ünï.çödé', '重み.値', '😀', 'tab\there', 'new\nline', 'cr\r',
              'quo"te', "apo'strophe", 'back\\slash', 'per%cent', '%', '%41', 'a=b', 'a:b', 'hash#', '-dash', 'x' * 400, 'k.' * 60 + 'w', '\x01\x7f',
              'w', 'w_codes', 'w_scales', 'w_codes_1', 'W', 'pre', 'pre.fix', 'pre.fix.deep', 'type', 'x.half', 'to.w', 'eval', 'meta.w', 'graph.w', 'x.graph.w',
@@ -115,7 +115,8 @@ def awkward_names():
              'mx_lut', 'p_w', 'b_w', 'c_lut', 'a__b', 'a-b', 'A.B', 'a.B', '\u00e9', 'e\u0301', '__metadata', 'data', 'model']
     out = {}
     for i, name in enumerate(names):
-        out[name] = gauss(100 + i, 2, 64, dtype=(F32, BF, HF)[i % 3]) if i % 4 < 3 else gauss(100 + i, 3)
+        quantized = i % 4 < 3 if kind == 'mixed' else kind == 'quantized'
+        out[name] = gauss(100 + i, 2, 64, dtype=(F32, BF, HF)[i % 3]) if quantized else gauss(100 + i, 3)
     return out
 
 
