@@ -10,59 +10,9 @@
 
 #include <mxq/archive.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
+#include "tests/faults/allocations.h"
 
 #if OWN_MALLOC
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-void *__libc_realloc(void *, size_t);
-void __libc_free(void *);
-
-static long fail_at, calls, live;
-static bool watching, resting, for_ever; /* resting: counted, but nothing fails */
-
-static bool fails(void) {
-  if (!watching || resting)
-    return false;
-  calls++;
-  if (fail_at && (calls == fail_at || (for_ever && calls > fail_at))) {
-    errno = ENOMEM;
-    return true;
-  }
-  return false;
-}
-/* Seen by shared libraries too, although everything here is built hidden. */
-#pragma GCC visibility push(default)
-void *malloc(size_t n) {
-  void *p = fails() ? NULL : __libc_malloc(n);
-  live += watching && p;
-  return p;
-}
-void *calloc(size_t n, size_t size) {
-  void *p = fails() ? NULL : __libc_calloc(n, size);
-  live += watching && p;
-  return p;
-}
-void *realloc(void *old, size_t n) {
-  void *p = fails() ? NULL : __libc_realloc(old, n);
-  live += watching && p && !old;
-  return p;
-}
-void free(void *p) {
-  live -= watching && p;
-  __libc_free(p);
-}
-#pragma GCC visibility pop
-
 static enum mxq_status read_all(const char *path, struct mxq_error *err) {
   static unsigned char buf[1 << 16];
   mxq_reader *r;

@@ -32,10 +32,19 @@ each_format('ragged, 3-D, convolution, short, empty, 0-d and integer tensors all
 def names(c, folder):
     spine.run(c, folder, 'mxfp8-e4m3', samples.awkward_names(), metadata={'ключ': '値', 'a': '\x01\x7f'})
     spine.run(c, folder, 'mxfp4', samples.awkward_names(), resave=False, graph='none', args=('--graph', 'none'))
-    for kind in ('quantized', 'kept'):
-        spine.run(c, folder, 'mxfp4' if kind == 'kept' else 'mxint8', samples.awkward_names(kind))
-    for name in samples.awkward_names():  # alone, and before others
-        spine.run(c, folder, 'mxfp6-e3m2', {name: samples.gauss(1, 3), 'zzz.w': samples.gauss(2, 1, 32)}, resave=False)
+    for kind, fmt in (('quantized', 'mxint8'), ('kept', 'mxfp8-e5m2')):
+        spine.run(c, folder, fmt, {**samples.awkward_names(kind), 'zzz.w': samples.gauss(2, 1, 32)})
+
+
+@test('each awkward name works as the only kept tensor before a quantized one')
+def alone(c, folder):
+    for i, name in enumerate(samples.awkward_names()):
+        where = os.path.join(folder, str(i))
+        os.mkdir(where)
+        try:
+            spine.run(c, where, 'mxfp6-e3m2', {name: samples.gauss(1, 3), 'zzz.w': samples.gauss(2, 1, 32)}, resave=False)
+        except Exception as error:
+            c(False, f'{name!r}: {type(error).__name__}: {error}')
 
 
 @test('every attribute of a module and every keyword of Python can be a component of a name')
