@@ -88,7 +88,7 @@ truncate -s $((8 + ${#h} + 1073741824)) "$T/big.safetensors"
 for signal in 'INT 130' 'TERM 143' 'HUP 129'; do
   name=${signal% *} code=${signal#* }
   rc=0
-  env --default-signal=INT "$MXQUANT" quantize "$T/big.safetensors" -o "$T/dir/big.pt2" --format mxfp4 --cpu reference --scale-rule mse -j 1 >"$T/out" 2>"$T/err" &
+  env --default-signal=INT,TERM,HUP "$MXQUANT" quantize "$T/big.safetensors" -o "$T/dir/big.pt2" --format mxfp4 --cpu reference --scale-rule mse -j 1 >"$T/out" 2>"$T/err" &
   pid=$!
   tries=0
   while [ "$(ls -A "$T/dir" | wc -l)" -lt 2 ] && [ $tries -lt 200 ]; do sleep 0.02; tries=$((tries + 1)); done
