@@ -125,6 +125,9 @@ static void name_kept(struct naming *n) {
   for (size_t i = 0; i < w->count && !n->nomem; i++) {
     struct mxq_pt2_item *item = &w->items[i];
     item->own_name = can_hold(n, item->t.name);
+    /* A buffer of that very name: the code that ep.module() generates would say `self = self.self`. */
+    if (item->t.format == MXQ_FORMAT_NONE && strcmp(item->t.name, "self") == 0)
+      item->own_name = false;
     if (item->t.format != MXQ_FORMAT_NONE || !item->own_name)
       continue;
     put(n, item->t.name, strlen(item->t.name));
