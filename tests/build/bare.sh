@@ -20,12 +20,12 @@ cp -r /etc/ssl/certs/. "$root/etc/ssl/certs"
 if [ -d /etc/apt/apt.conf.d ]; then grep -l -i -r 'proxy' /etc/apt/apt.conf.d | while read -r f; do cp "$f" "$root$f"; done; fi
 if [ -e /etc/pip.conf ]; then cp /etc/pip.conf "$root/etc/pip.conf"; fi
 
-git clone -q --no-hardlinks "$repo" "$root/root/project"
+git clone -q --no-hardlinks "$repo" "$root/project"
 trap 'umount "$root/dev/pts" "$root/dev" "$root/proc"' EXIT
 mount --bind /proc "$root/proc"
 mount --bind /dev "$root/dev"
 mount --bind /dev/pts "$root/dev/pts"
 for target in "$@"; do
   echo "\$ make $target"
-  chroot "$root" sh -c 'cd /root/project && exec make -j"$(nproc)" "$1"' sh "$target"
+  chroot "$root" sh -c 'cd /project && exec make -j"$(nproc)" "$1"' sh "$target"
 done
