@@ -32,6 +32,7 @@ struct mxq_read_options {
   bool allow_zero_crc;     /* accept CRC 0 on a non-empty zip member (PyTorch can be told to write that), as unverified */
   uint64_t max_text;       /* bytes of a header or JSON document; 100,000,000 */
   uint64_t max_tensors;    /* 2^22 */
+  const char *model;       /* pt2: which program of the archive; NULL = "model", the one that torch.export.load takes. Copied */
 };
 
 typedef struct mxq_reader mxq_reader;
@@ -64,6 +65,13 @@ MXQ_API bool mxq_reader_unverified(const mxq_reader *reader);
 MXQ_API size_t mxq_reader_metadata_count(const mxq_reader *reader);
 MXQ_API void mxq_reader_metadata(const mxq_reader *reader, size_t i, const char **key, const char **value);
 
+/* Something in an archive that only Python could open (custom and opaque objects): listed, never opened. */
+struct mxq_archive_object {
+  const char *name;        /* as the config calls it */
+  const char *record;      /* its member */
+  const char *class_name;  /* as the program states it, or NULL */
+  uint64_t bytes;
+};
 /* What an archive says about itself; zero elsewhere. */
 struct mxq_archive_info {
   bool has_manifest;       /* holds MX tensors of this library, or kept tensors of a converted file */
@@ -75,6 +83,12 @@ struct mxq_archive_info {
   const char *root;        /* folder of all members */
   const char *tool;        /* "mxquant 0.1.0", or NULL */
   const char *torch_version; /* of the program's writer, or NULL */
+  const char *model;       /* the program that is open: "model", or the one that was asked for */
+  size_t model_count;      /* programs in the archive */
+  const char *const *models;
+  uint64_t sample_inputs;  /* bytes of the record of sample inputs, a pickle that is never opened; 0 = none are kept */
+  size_t object_count;
+  const struct mxq_archive_object *objects;
 };
 MXQ_API void mxq_reader_archive_info(const mxq_reader *reader, struct mxq_archive_info *info);
 
@@ -150,12 +164,18 @@ MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_json_check(const char *text, size_t n
 
 /* Whether a weights archive's program decodes each tensor or returns nothing (DEFAULT: EACH up to 512 quantized tensors). */
 enum mxq_graph { MXQ_GRAPH_DEFAULT = 0, MXQ_GRAPH_EACH, MXQ_GRAPH_NONE };
+/*
+ * For which PyTorch programs are written. Before 2.12 there is no float8_e8m0fnu: scales are then uint8 and the program computes 2^(byte - 127). That
+ * makes Inf, not NaN, of byte 255, so a run that meets this byte fails with MXQ_ERR_UNSUPPORTED, naming the tensor.
+ */
+enum mxq_target { MXQ_TARGET_TORCH_2_12 = 0, MXQ_TARGET_TORCH_2_11 };
 
 /* Options of the archive writer; all zero is the default. Pointers must live until the writer is freed. */
 struct mxq_write_options {
   const char *root;               /* folder of all members; NULL = "model" */
   uint32_t align;                 /* of member data in bytes: a power of two, 1 to 32768; 0 = 64 */
   enum mxq_graph graph;
+  enum mxq_target target;
   const char *const *metadata;    /* 2 * metadata_count texts: key, value, key, value, ... */
   size_t metadata_count;
 };
@@ -191,9 +211,19 @@ MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_writer_run(mxq_writer *writer, const 
 MXQ_API void mxq_writer_free(mxq_writer *writer); /* NULL is accepted */
 
 /*
- * Writes the archive that `reader` has open (MXQ_PT2) once more: same members, order and data, in this library's canonical form with
- * digests and index, old ones replaced. progress may be NULL; it returns true to cancel.
+ * A writer of the archive that `reader` has open (MXQ_PT2, program included), which must outlive it: the same members in the same order with the same
+ * data, in this library's canonical form, index and digests new. Without any add it is a copy. What is added replaces a tensor of the reader of
+ * the same name and shape, inside the program, which keeps its inputs, outputs and every node that it had:
+ *   an MX tensor replaces an ordinary one of its dtype: two buffers, and nodes that decode them; the last has the name that the weight had;
+ *   an ordinary tensor of the same dtype replaces an MX one: the way back.
+ * Tied tensors (one view of the same stored bytes) follow the first of them that is added; adding another one is MXQ_ERR_USAGE.
+ * options: align, target and metadata count; the root is the source's. progress (may be NULL) is told of bytes copied and pulled, and returns true to cancel.
+ * mxq_writer_add: MXQ_ERR_USAGE (no such tensor, another shape or dtype, a tensor that the program changes), MXQ_ERR_UNSUPPORTED (nodes that cannot be undone).
  */
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_writer_open_program(mxq_reader *reader, const struct mxq_write_options *options,
+                                                               bool (*progress)(void *user, uint64_t done, uint64_t total), void *user,
+                                                               mxq_writer **writer, struct mxq_error *err);
+/* Such a writer without any add, opened and run. */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_archive_copy(mxq_reader *reader, const struct mxq_write_options *options,
                                                         const struct mxq_sink *sink,
                                                         bool (*progress)(void *user, uint64_t done, uint64_t total), void *user,

@@ -15,10 +15,12 @@ extern "C" {
 struct mxq_rule {
   const char *regex;
   enum mxq_format format;       /* NONE keeps the tensor */
+  bool has_axes;                /* the blocked run of the tensors it matches; negative numbers count from the end */
+  int32_t axis_first, axis_last;
 };
 
 /*
- * Parses the text of a rules file: a JSON array whose items are texts "REGEX=FORMAT" (split at the last '=') or objects {"regex": ..., "format": ...}.
+ * Parses the text of a rules file: a JSON array whose items are texts "REGEX=FORMAT" (split at the last '=') or objects {"regex": ..., "format": ..., "axes": [first, last]} (axes may be missing).
  * *rules is one block for free(), texts included. MXQ_ERR_MALFORMED with the byte, MXQ_ERR_USAGE (unknown format), MXQ_ERR_NOMEM.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_rules_parse(const char *json, size_t n, struct mxq_rule **rules, size_t *count,
@@ -33,6 +35,9 @@ struct mxq_quantize_options {
   size_t rule_count;
   struct mxq_numerics numerics;
   enum mxq_ragged ragged;
+  bool has_axes;                /* the blocked run of every tensor that no rule with axes names; negative numbers count from the end */
+  int32_t axis_first, axis_last;
+  bool weights_only;            /* of a pt2 program: write a weights archive, without the program */
   unsigned threads;             /* 0 = 1 */
   struct mxq_write_options archive;
   /* Called now and then during a run, from the calling thread; returns true to cancel. tensor is the name in work. May be NULL. */
@@ -59,12 +64,15 @@ struct mxq_plan_totals {
   uint64_t peak_bytes;              /* anonymous memory that the run will need for its buffers */
   double bits_per_weight;           /* contract: 8 * (codes + scales) / elements over quantized tensors; 0 when there are none */
   bool graph_each;                  /* the program of the archive decodes each tensor */
+  bool program;                     /* the source's own program is kept, and decodes its weights */
 };
 
 /*
  * Decides from metadata alone what a quantization of everything in `reader` does. The reader must outlive the plan.
+ * In a pt2 program (unless weights_only) weights are quantized where they are: a tensor whose use no axis follows from (mxq_program_axes) is kept
+ * unless a rule names it or axes are given; one that the program changes is always kept. Tied tensors are quantized once.
  * MXQ_ERR_USAGE: a rule that matches no tensor, a bad regular expression, a scale rule that a format does not take, a rule that names another format for a
- * tensor that is MX already. MXQ_ERR_UNSUPPORTED: a pt2 program that is no weights archive. MXQ_ERR_NOMEM.
+ * tensor that is MX already, rules that name different formats for tied tensors, axes that a tensor does not have. MXQ_ERR_NOMEM.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_plan_quantize(mxq_reader *reader, const struct mxq_quantize_options *options,
                                                          mxq_plan **plan, struct mxq_error *err);
@@ -80,7 +88,7 @@ struct mxq_summary {
   bool unverified;                  /* some of the input was not checked */
 };
 /*
- * Carries the plan out, writing a weights archive to the sink; the caller commits or aborts the sink. Each source byte is read once.
+ * Carries the plan out, writing a weights archive, or the edited program, to the sink; the caller commits or aborts the sink. Each source byte is read once.
  * MXQ_ERR_NONFINITE: subject is the tensor, offset its flat index in C order. MXQ_ERR_CANCELLED. Reader and writer errors.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_plan_run(mxq_plan *plan, const struct mxq_sink *sink, struct mxq_summary *summary,
@@ -88,6 +96,7 @@ MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_plan_run(mxq_plan *plan, const struct
 MXQ_API void mxq_plan_free(mxq_plan *plan); /* NULL is accepted */
 
 struct mxq_dequantize_options {
+  enum mxq_container container;     /* MXQ_SAFETENSORS (the default) or MXQ_PT2 */
   enum mxq_dtype dtype;             /* MXQ_F32, MXQ_BF16, MXQ_F16; MXQ_DTYPE_NONE = each tensor's source dtype */
   unsigned threads;
   bool (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
@@ -95,6 +104,8 @@ struct mxq_dequantize_options {
 };
 /*
  * Writes every tensor of the reader to a safetensors file: MX tensors decoded, others as they are (kept F4 / F6 tensors with their own dtype again).
+ * container MXQ_PT2: of a program the program with plain weights, the decoding nodes taken out (dtype must be NONE or the source's: MXQ_ERR_USAGE
+ * otherwise); of other files a weights archive of plain tensors.
  * The caller commits or aborts the sink. `file_bytes` of the summary's totals is the size written.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_dequantize(mxq_reader *reader, const struct mxq_dequantize_options *options,

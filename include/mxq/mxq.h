@@ -15,6 +15,7 @@
 #include <mxq/tensor.h>
 #include <mxq/io.h>
 #include <mxq/archive.h>
+#include <mxq/program.h>
 #include <mxq/convert.h>
 
 #ifdef __cplusplus

@@ -47,6 +47,7 @@ struct mxq_tensor {
   uint64_t bytes;               /* of the values in C order, or of codes + scales */
   enum mxq_kind kind;
   bool requires_grad;
+  const char *device;           /* where a program has it: "cuda:0"; NULL = "cpu". The bytes are the same */
   uint32_t storage;             /* tensors of one file with the same number share their stored bytes; else unique */
 
   /* Where the bytes lie in the file, for readers of stored, contiguous data; size 0 when they do not lie in one piece. */
