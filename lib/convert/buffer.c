@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Buffers that are used again from tensor to tensor, and the place where scales wait for the codes to be written. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/nameless.h"
 #include "lib/convert/job.h"
 
 bool mxq_buffer_need(struct mxq_buffer *b, size_t n) {
@@ -27,27 +26,6 @@ void mxq_buffer_free(struct mxq_buffer *b) {
   *b = (struct mxq_buffer){0};
 }
 
-/*
- * A file without a name: on disk in /var/tmp (meant for big ones), else in /tmp; a system without either gets one in memory that does not
- * belong to the process. The environment is not asked: the library does not read it.
- */
-static int open_nameless(void) {
-  static const char *const dirs[] = {"/var/tmp", "/tmp"};
-  int fd = -1;
-  for (size_t i = 0; fd < 0 && i < sizeof dirs / sizeof *dirs; i++) {
-    fd = open(dirs[i], O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-    if (fd < 0 && errno != ENOENT && errno != EACCES && errno != EROFS) { /* file systems without O_TMPFILE */
-      char path[32];
-      memcpy(path, dirs[i], strlen(dirs[i]) + 1);
-      strcat(path, "/mxq-XXXXXX");
-      fd = mkostemp(path, O_CLOEXEC);
-      if (fd >= 0)
-        unlink(path);
-    }
-  }
-  return fd >= 0 ? fd : memfd_create("mxq-scales", MFD_CLOEXEC);
-}
-
 enum mxq_status mxq_spill_start(struct mxq_spill *s, uint64_t total, struct mxq_error *err) {
   s->total = total;
   s->written = s->taken = 0;
@@ -55,7 +33,7 @@ enum mxq_status mxq_spill_start(struct mxq_spill *s, uint64_t total, struct mxq_
   if (!s->in_file)
     return mxq_buffer_need(&s->memory, (size_t)total) ? MXQ_OK : mxq_fail_nomem(err, NULL);
   if (s->fd == 0) {
-    int fd = open_nameless();
+    int fd = mxq_nameless();
     if (fd < 0)
       return mxq_fail_errno(err, MXQ_ERR_WRITE, errno, NULL, "cannot make a temporary file for scales in /var/tmp or /tmp");
     s->fd = fd + 1;
