@@ -3,7 +3,7 @@
 #ifndef MXQ_PT2_RESTORE_H
 #define MXQ_PT2_RESTORE_H
 
-#include "formats/pt2/program.h"
+#include "formats/pt2/splice.h"
 
 /* What becomes of a node: it stays (0), it goes, or it goes and something else will make its result. */
 enum { MXQ_GONE = 1, MXQ_RESULT_STAYS };
@@ -17,5 +17,36 @@ enum mxq_status mxq_pt2_decoding_nodes(const struct mxq_pt2_program *p, const ui
                                        struct mxq_error *err);
 /* Whether a value of the program's own graph is taken only by nodes that are gone (or by nobody), and is no output. */
 bool mxq_pt2_unused(const struct mxq_pt2_program *p, uint32_t value, const unsigned char *gone);
+
+/* A tensor as a program had it before it was quantized: one for each of tied names. */
+struct mxq_pt2_plain {
+  const char *fqn;                   /* its name in the weights config */
+  const char *value_name;            /* its name in the graph */
+  uint32_t value;                    /* number of that value in the program's own graph; MXQ_NO_NUMBER: nothing uses it */
+  int dtype;                         /* number of PyTorch's schema */
+  uint32_t ndim;
+  const uint64_t *shape;
+  const int64_t *strides;            /* NULL: contiguous */
+  uint64_t storage_offset;
+  bool parameter, requires_grad, unreferenced; /* unreferenced: no input of the program stood for it */
+  const char *device;                /* JSON text of the device; NULL: {"type": "cpu", "index": null} */
+  const char *record;                /* bare name of its record */
+  /* Where it stood among graph.inputs, tensor_values and the entries of the config; MXQ_NO_NUMBER: it takes the place of the codes. */
+  uint32_t input_place, value_place, entry_place;
+};
+/* An MX tensor under all its names. */
+struct mxq_pt2_group {
+  uint32_t codes, scales;            /* numbers in reader->stored */
+  const struct mxq_pt2_plain *plain; /* the first of them takes the place of the codes */
+  size_t count;
+};
+/*
+ * Splices model.json and the weights config so that the groups are plain tensors again; `tables` says which stored tensors (constants) are tables of
+ * decoding nodes, and *used tells for each afterwards whether some node still needs it. weights is the text of the weights config.
+ * MXQ_ERR_UNSUPPORTED (nodes that cannot be undone), MXQ_ERR_NOMEM.
+ */
+enum mxq_status mxq_pt2_restore_texts(const struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, const struct mxq_pt2_group *groups, size_t count,
+                                      bool *tables, struct mxq_pt2_splices *model, const char *weights, size_t weights_n,
+                                      struct mxq_pt2_splices *config, struct mxq_error *err);
 
 #endif
