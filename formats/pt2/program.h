@@ -7,6 +7,7 @@
 #ifndef MXQ_PT2_PROGRAM_H
 #define MXQ_PT2_PROGRAM_H
 
+#include <mxq/program.h>
 #include "formats/pt2/pt2.h"
 
 #define MXQ_NO_NUMBER UINT32_MAX
