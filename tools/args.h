@@ -34,6 +34,7 @@ struct args {
   enum mxq_dtype dtype;
   enum as as;
   const char *tensor;
+  const char *model;              /* which program of an archive */
   bool has_min_sqnr;
   double min_sqnr;
 };
@@ -49,7 +50,7 @@ void args_free(struct args *args);
 
 enum option_id {
   OPT_OUTPUT, OPT_FORMAT, OPT_RULE, OPT_RULES, OPT_SCALE_RULE, OPT_ROUND, OPT_COMPAT, OPT_NONFINITE, OPT_RAGGED, OPT_ROOT, OPT_GRAPH,
-  OPT_ALIGN, OPT_DTYPE, OPT_TENSOR, OPT_AS, OPT_MIN_SQNR, OPT_FORCE, OPT_JOBS, OPT_CPU, OPT_QUIET, OPT_VERBOSE, OPT_JSON,
+  OPT_ALIGN, OPT_DTYPE, OPT_TENSOR, OPT_MODEL, OPT_AS, OPT_MIN_SQNR, OPT_FORCE, OPT_JOBS, OPT_CPU, OPT_QUIET, OPT_VERBOSE, OPT_JSON,
   OPT_PROGRESS, OPT_HELP, OPT_VERSION, OPT_COUNT
 };
 struct option_row {

@@ -34,7 +34,7 @@ _mxquant()
     --progress) mapfile -t COMPREPLY < <(compgen -W 'auto always never json' -- "$cur"); return ;;
     --cpu) mapfile -t COMPREPLY < <(compgen -W 'reference scalar neon avx2 avx512' -- "$cur"); return ;;
     --rules) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -X '!*.json' -- "$cur"; compgen -d -- "$cur"); return ;;
-    --root|--align|--min-sqnr|--jobs|-j) return ;;
+    --root|--align|--model|--min-sqnr|--jobs|-j) return ;;
     --tensor)
       for ((i = 2; i < COMP_CWORD; i++)); do
         [[ -f ${COMP_WORDS[i]} ]] || continue

@@ -76,7 +76,8 @@ int conversion_begin(struct conversion *c, const struct args *args) {
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   if (is_input(c))
     return complain_usage(args, "%s: input and output are the same file; name another output", c->out);
-  if (mxq_reader_open(c->in, NULL, &c->reader, &err) != MXQ_OK)
+  struct mxq_read_options options = {.model = args->model};
+  if (mxq_reader_open(c->in, &options, &c->reader, &err) != MXQ_OK)
     return report_failure(args->command, c->in, c->out, &err);
   if (is_input(c))
     return complain_usage(args, "%s: the output is a part of the input %s; name another output", c->out, c->in);

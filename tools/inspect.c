@@ -200,7 +200,7 @@ static enum mxq_status check_data(mxq_reader *reader, struct mxq_error *err) {
 
 static int inspect(const struct args *args) {
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
-  struct mxq_read_options options = whole_read_options(args->as);
+  struct mxq_read_options options = whole_read_options(args);
   mxq_reader *reader = NULL;
   if (mxq_reader_open(args->operands[0], &options, &reader, &err) != MXQ_OK)
     return report_failure(INSPECT, args->operands[0], NULL, &err);

@@ -24,6 +24,7 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_ALIGN] = {"align", 0, "BYTES", PLANS, "of data in the archive, 1 to 32768 [64]"},
     [OPT_DTYPE] = {"dtype", 0, "D", DEQUANTIZE, "source f32 bf16 f16: what MX tensors become [source]"},
     [OPT_TENSOR] = {"tensor", 0, "NAME", INSPECT, "everything about one tensor"},
+    [OPT_MODEL] = {"model", 0, "NAME", PLANS | DEQUANTIZE | READS, "which program of a .pt2 that holds several [model]"},
     [OPT_AS] = {"as", 0, "KIND", READS, "zip json npy safetensors pt2: read the file as\nthat, and check its data"},
     [OPT_MIN_SQNR] = {"min-sqnr", 0, "DB", COMPARE, "exit 0 when no tensor is missing or below DB decibels"},
     [OPT_FORCE] = {"force", 'f', NULL, WRITES, "replace an existing output"},

@@ -196,7 +196,8 @@ static void print_text(const struct view *v) {
 static int plan_file(const struct args *args) {
   struct view v = {.args = args};
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
-  enum mxq_status status = mxq_reader_open(args->operands[0], NULL, &v.reader, &err);
+  struct mxq_read_options options = {.model = args->model};
+  enum mxq_status status = mxq_reader_open(args->operands[0], &options, &v.reader, &err);
   if (status == MXQ_OK && is_copy(args, v.reader)) {
     status = plan_copy(&v, &err);
   } else if (status == MXQ_OK) {

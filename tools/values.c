@@ -126,6 +126,7 @@ bool option_take(struct args *args, enum option_id id, const char *value) {
       args->dtype = (enum mxq_dtype)i;
     break;
   case OPT_TENSOR: args->tensor = value; break;
+  case OPT_MODEL: args->model = value; break;
   case OPT_AS:
     if (CHOOSE(as_name, AS_ZIP, AS_PT2))
       args->as = (enum as)i;

@@ -114,7 +114,7 @@ static int verify(const struct args *args) {
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   struct mxq_verify_result result = {0};
   bool whole = args->as == AS_ZIP || args->as == AS_JSON;
-  struct mxq_read_options options = whole_read_options(args->as);
+  struct mxq_read_options options = whole_read_options(args);
   enum mxq_status status = whole ? verify_whole(&v, &result, &err) : mxq_verify(v.path, &options, on_finding, &v, &result, &err);
   const char *container = whole ? args->as == AS_ZIP ? "zip" : "json" : result.container ? mxq_container_name(result.container) : NULL;
   if (args->json && (status == MXQ_OK || v.begun))

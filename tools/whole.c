@@ -45,9 +45,7 @@ enum mxq_status whole_check(const char *path, enum as as, struct whole *w, struc
   return status;
 }
 
-struct mxq_read_options whole_read_options(enum as as) {
-  return (struct mxq_read_options){.container = as == AS_NPY           ? MXQ_NPY
-                                                : as == AS_SAFETENSORS ? MXQ_SAFETENSORS
-                                                : as == AS_PT2         ? MXQ_PT2
-                                                                       : MXQ_CONTAINER_AUTO};
+struct mxq_read_options whole_read_options(const struct args *args) {
+  static const enum mxq_container containers[] = {[AS_NPY] = MXQ_NPY, [AS_SAFETENSORS] = MXQ_SAFETENSORS, [AS_PT2] = MXQ_PT2};
+  return (struct mxq_read_options){.container = containers[args->as], .model = args->model};
 }

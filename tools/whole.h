@@ -15,7 +15,7 @@ struct whole {
 /* as: AS_ZIP or AS_JSON. */
 enum mxq_status whole_check(const char *path, enum as as, struct whole *whole, struct mxq_error *err);
 
-/* The options with which a reader is opened for --as npy, safetensors or pt2. */
-struct mxq_read_options whole_read_options(enum as as);
+/* The options with which a reader is opened: --as npy, safetensors or pt2, and --model. */
+struct mxq_read_options whole_read_options(const struct args *args);
 
 #endif

@@ -57,6 +57,7 @@ struct mxq_tensor {
   uint32_t axis_first, axis_last;
   uint64_t rows, k;             /* codes are `rows` rows of k elements, each row padded to whole blocks */
   const char *codes_name, *scales_name; /* names of the two stored tensors */
+  bool recognised;              /* known as MX by the nodes of the program that decode it: no manifest names it */
   const char *layout, *scale_rule, *compat, *round, *neg_zero, *nonfinite;
 };
 
