@@ -97,7 +97,12 @@ enum mxq_status mxq_reader_open_as(const struct format *format, struct mxq_sourc
   memset(source, 0, sizeof *source);
   r->options = mxq_read_limits(options);
   r->file_bytes = r->source.size;
-  enum mxq_status s = format->open_reader(r, err);
+  enum mxq_status s = MXQ_OK;
+  if (r->options.model && format->container != MXQ_PT2)
+    s = mxq_fail(err, MXQ_ERR_USAGE, path, "there is no program '%.60s' in a %s file; only .pt2 archives hold programs", r->options.model, format->name);
+  if (s == MXQ_OK)
+    s = format->open_reader(r, err);
+  r->options.model = NULL; /* the caller's */
   if (s != MXQ_OK) {
     mxq_fail_name(err, s, path);
     mxq_reader_close(r);

@@ -33,6 +33,7 @@ static void close_reader(struct mxq_reader *base) {
   struct mxq_pt2_reader *r = (struct mxq_pt2_reader *)base;
   mxq_zip_close(r->zip);
   free(r->stored);
+  free(r->objects);
   mxq_names_free(&r->stored_names);
   free(r->sha256);
   free(r->parts);
@@ -75,6 +76,12 @@ static void archive_info(const struct mxq_reader *base, struct mxq_archive_info 
   info->root = r->root;
   info->tool = r->manifest.tool;
   info->torch_version = r->torch_version;
+  info->model = r->model;
+  info->model_count = r->model_count;
+  info->models = r->models;
+  info->sample_inputs = r->sample_inputs;
+  info->object_count = r->object_count;
+  info->objects = r->objects;
 }
 
 const struct format mxq_format_pt2 = {

@@ -138,6 +138,7 @@ static enum mxq_status build(struct apply *a, const struct mxq_pt2_entry *e, str
   memcpy(parts->part, e->part, sizeof parts->part);
   t->bytes = code_bytes + scale_bytes;
   t->kind = kind;
+  t->device = codes->device;
   t->requires_grad = e->requires_grad;
   t->storage = codes->member;
   t->part[0] = parts->unpacked ? (struct mxq_extent){0, 0} : extent(r, codes);
@@ -160,7 +161,7 @@ static enum mxq_status plain(struct apply *a, uint32_t i, struct mxq_tensor *t, 
   const struct mxq_pt2_stored *s = &r->stored[i];
   *t = (struct mxq_tensor){.name = s->name, .dtype = (enum mxq_dtype)s->dtype, .ndim = s->ndim, .shape = s->shape, .strides = s->strides,
                            .storage_offset = s->offset, .elements = s->elements, .bytes = s->bytes, .kind = (enum mxq_kind)s->kind,
-                           .requires_grad = s->requires_grad, .storage = s->member, .part = {extent(r, s)}};
+                           .requires_grad = s->requires_grad, .device = s->device, .storage = s->member, .part = {extent(r, s)}};
   /* The program of a weights archive may name nothing: then its config tells. */
   if (r->manifest.weights && t->kind == MXQ_KIND_UNREFERENCED)
     t->kind = s->parameter ? MXQ_KIND_PARAMETER : MXQ_KIND_BUFFER;

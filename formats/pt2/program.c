@@ -175,8 +175,7 @@ static bool program_value(struct program *p, const char *key, size_t n) {
 }
 
 enum mxq_status mxq_pt2_program(struct mxq_pt2_reader *r, struct mxq_error *err) {
-  static const char record[] = "models/model.json";
-  size_t i = mxq_pt2_member(r, "/", record, strlen(record)), n;
+  size_t i = mxq_pt2_model_member(r, "/models/", ".json"), n;
   char *text;
   struct program p = {.r = r, .member = mxq_zip_member(r->zip, i)->name, .err = err};
   enum mxq_status status = mxq_pt2_load(r, i, &text, &n, err);

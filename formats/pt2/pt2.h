@@ -16,6 +16,7 @@ struct mxq_pt2_stored {
   const char *name;
   const uint64_t *shape;
   const int64_t *strides;            /* NULL: contiguous */
+  const char *device;                /* NULL: cpu */
   uint64_t offset;                   /* in scalars */
   uint64_t elements, bytes;          /* of the values in C order */
   uint32_t member;                   /* its record, a number in the zip */
@@ -56,6 +57,13 @@ struct mxq_pt2_reader {
   mxq_zip *zip;
   const char *root;
   size_t root_len;
+  const char *model;                 /* the program that is read, and all that the archive has */
+  const char **models;
+  size_t model_count;
+  struct mxq_archive_object *objects; /* realloced */
+  size_t object_count, object_room;
+  uint64_t sample_inputs;            /* bytes of their record */
+  const char *last_device;           /* of the config entry before: mostly it is the next one's too */
   struct mxq_pt2_stored *stored;
   size_t stored_count, stored_room;
   struct mxq_names stored_names;
@@ -80,6 +88,14 @@ enum mxq_status mxq_pt2_load(struct mxq_pt2_reader *r, size_t member, char **tex
 /* Checks a member's CRC and digest, once. */
 enum mxq_status mxq_pt2_check_member(struct mxq_pt2_reader *r, size_t member, struct mxq_error *err);
 
+/* read_models.c: the programs in the archive, and which of them is read. */
+enum mxq_status mxq_pt2_models(struct mxq_pt2_reader *r, struct mxq_error *err);
+/* The number of the member root/before<model>after, for the program that is read; SIZE_MAX when there is none. `before` and `after` begin and end as in
+   "/models/", ".json". */
+size_t mxq_pt2_model_member(const struct mxq_pt2_reader *r, const char *before, const char *after);
+
+/* read_objects.c: a constant that is no tensor, listed only. name is in the arena. */
+enum mxq_status mxq_pt2_object(struct mxq_pt2_reader *r, const char *name, size_t member, struct mxq_error *err);
 /* read_index.c: whether the index for small readers fits this file. False: out of memory. */
 bool mxq_pt2_index_fresh(const struct mxq_pt2_reader *r, const char *text, size_t n, bool *fresh);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* PayloadConfig: fqn -> record and view. Everything that later code relies on about views is proved here. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,17 @@ struct config {
   struct mxq_error *err;
 };
 
+/* The device's name for a stored tensor: NULL for cpu, which nearly all are. False: out of memory. */
+static bool keep_device(struct mxq_pt2_reader *r, const char *text, const char **kept) {
+  *kept = NULL;
+  if (strcmp(text, "cpu") == 0)
+    return true;
+  if (!r->last_device || strcmp(r->last_device, text) != 0)
+    r->last_device = mxq_arena_text(&r->base.arena, text, strlen(text));
+  *kept = r->last_device;
+  return *kept != NULL;
+}
+
 /* One entry while it is read. */
 struct payload {
   size_t at;
@@ -28,6 +40,7 @@ struct payload {
   uint64_t sizes[MXQ_MAX_NDIM];
   int64_t strides[MXQ_MAX_NDIM], offset;
   uint32_t size_count, stride_count;
+  char device[64];
 };
 
 static bool is(const char *s, size_t n, const char *word) { return n == strlen(word) && memcmp(s, word, n) == 0; }
@@ -82,21 +95,35 @@ static uint32_t sym_ints(struct config *c, int64_t *values) {
   return count;
 }
 
-/* {"type": "cpu", "index": null}: where the tensor was; its bytes are the same. */
-static void device(struct config *c) {
+/* {"type": "cuda", "index": 0}: where the tensor was; its bytes are the same. */
+static void device(struct config *c, char text[64]) {
   const char *s;
-  size_t n, at = mxq_json_offset(c->json);
+  size_t n = 0, type_n = 0, at = mxq_json_offset(c->json);
   bool has_type = false;
+  int64_t index = -1;
   if (!mxq_json_expect(c->json, MXQ_JSON_OBJECT))
     return;
   while (mxq_json_next(c->json, &s, &n) == MXQ_JSON_KEY) {
-    if (is(s, n, "type"))
-      has_type = mxq_json_expect(c->json, MXQ_JSON_STRING);
-    else
+    if (is(s, n, "type")) {
+      has_type = mxq_json_next(c->json, &s, &type_n) == MXQ_JSON_STRING && type_n > 0 && type_n < 32 && !memchr(s, 0, type_n);
+      if (!has_type)
+        break;
+      memcpy(text, s, type_n);
+    } else if (is(s, n, "index")) {
+      enum mxq_json_type type = mxq_json_next(c->json, &s, &n);
+      if (type != MXQ_JSON_NULL && !(type == MXQ_JSON_NUMBER && mxq_json_text_to_i64(s, n, &index)))
+        REJECT(c, mxq_json_offset(c->json), "the index of a device must be a whole number or null");
+    } else {
       mxq_json_skip(c->json, MXQ_JSON_KEY);
+    }
   }
-  if (!has_type)
+  if (!has_type) {
     REJECT(c, at, "a device without type");
+    return;
+  }
+  text[type_n] = 0;
+  if (index >= 0 && strcmp(text, "cpu") != 0)
+    snprintf(text + type_n, 64 - type_n, ":%" PRId64, index);
 }
 
 static void tensor_meta(struct config *c, struct payload *p) {
@@ -121,7 +148,7 @@ static void tensor_meta(struct config *c, struct payload *p) {
     } else if (is(s, n, "layout")) {
       p->has_layout = mxq_json_u64(c->json, &p->layout);
     } else if (is(s, n, "device")) {
-      device(c);
+      device(c, p->device);
       p->has_device = true;
     } else {
       mxq_json_skip(c->json, MXQ_JSON_KEY);
@@ -247,7 +274,9 @@ static void add(struct config *c, const char *name, const struct payload *p) {
   if (c->constants && strncmp(p->path, "tensor_", 7) != 0) {
     if (strncmp(p->path, "custom_obj_", 11) != 0 && strncmp(p->path, "opaque_obj_", 11) != 0)
       refuse(c, MXQ_ERR_MALFORMED, p->at, name, "a constant's record must be called tensor_, custom_obj_ or opaque_obj_ and a number");
-    return; /* an object, no tensor: never looked into */
+    else
+      c->status = mxq_pt2_object(r, name, member, c->err);
+    return;
   }
   if (p->pickle) {
     refuse(c, MXQ_ERR_UNSUPPORTED, p->at, name, "it is stored as a pickle, and those are never read, since loading one runs code");
@@ -278,7 +307,8 @@ static void add(struct config *c, const char *name, const struct payload *p) {
   bool flat = contiguous(p, elements);
   uint64_t *shape = p->size_count ? mxq_arena_alloc(&r->base.arena, p->size_count * sizeof *shape) : NULL;
   int64_t *strides = flat ? NULL : mxq_arena_alloc(&r->base.arena, p->size_count * sizeof *strides);
-  if ((p->size_count && !shape) || (!flat && !strides)) {
+  const char *device;
+  if ((p->size_count && !shape) || (!flat && !strides) || !keep_device(r, p->device, &device)) {
     c->status = mxq_fail_nomem(c->err, r->base.path);
     return;
   }
@@ -287,7 +317,7 @@ static void add(struct config *c, const char *name, const struct payload *p) {
   if (strides)
     memcpy(strides, p->strides, p->size_count * sizeof *strides);
   r->record_dtype[member] = (uint8_t)dtype;
-  *s = (struct mxq_pt2_stored){.name = name, .shape = shape, .strides = strides, .offset = (uint64_t)p->offset, .elements = elements,
+  *s = (struct mxq_pt2_stored){.name = name, .shape = shape, .strides = strides, .device = device, .offset = (uint64_t)p->offset, .elements = elements,
                                .bytes = bytes, .member = (uint32_t)member, .ndim = (uint8_t)p->size_count, .dtype = (uint8_t)dtype,
                                .kind = c->constants ? MXQ_KIND_CONSTANT : MXQ_KIND_UNREFERENCED, .parameter = p->parameter,
                                .requires_grad = p->grad, .constant = c->constants};
@@ -333,11 +363,11 @@ static void read_config(struct config *c) {
 }
 
 enum mxq_status mxq_pt2_config(struct mxq_pt2_reader *r, bool constants, struct mxq_error *err) {
-  const char *record = constants ? "data/constants/model_constants_config.json" : "data/weights/model_weights_config.json";
-  size_t i = mxq_pt2_member(r, "/", record, strlen(record)), n;
+  const char *before = constants ? "/data/constants/" : "/data/weights/", *after = constants ? "_constants_config.json" : "_weights_config.json";
+  size_t i = mxq_pt2_model_member(r, before, after), n;
   char *text;
   if (i == SIZE_MAX)
-    return mxq_fail(err, MXQ_ERR_MALFORMED, r->base.path, "the archive has no record %s", record);
+    return mxq_fail(err, MXQ_ERR_MALFORMED, r->base.path, "the archive has no record %s%.200s%s", before + 1, r->model, after);
   struct config c = {.r = r, .constants = constants, .member = mxq_zip_member(r->zip, i)->name, .err = err};
   enum mxq_status status = mxq_pt2_load(r, i, &text, &n, err);
   if (status == MXQ_OK)

@@ -263,14 +263,17 @@ enum mxq_status mxq_pt2_container(struct mxq_pt2_reader *r, struct mxq_error *er
     status = check_mark(r, "archive_format", "pt2", true, err);
   if (status != MXQ_OK)
     return status;
-  if (find(r, "models/model.json") == SIZE_MAX)
-    return mxq_fail(err, MXQ_ERR_UNSUPPORTED, r->base.path,
-                    "the archive holds no program named model (no record models/model.json); torch.export.save writes one");
-  if (find(r, "data/weights/model.pt") != SIZE_MAX)
+  status = mxq_pt2_models(r, err);
+  if (status != MXQ_OK)
+    return status;
+  if (mxq_pt2_model_member(r, "/data/weights/", ".pt") != SIZE_MAX || mxq_pt2_model_member(r, "/data/constants/", ".pt") != SIZE_MAX)
     return mxq_fail(err, MXQ_ERR_UNSUPPORTED, r->base.path,
                     "its weights are one pickle, as PyTorch 2.8 wrote them; load and save it again with PyTorch 2.9 or later");
-  if (find(r, "data/sample_inputs/model.pt") == SIZE_MAX)
-    return mxq_fail(err, MXQ_ERR_MALFORMED, r->base.path, "the archive has no record data/sample_inputs/model.pt, which may be empty but must be there");
+  size_t samples = mxq_pt2_model_member(r, "/data/sample_inputs/", ".pt");
+  if (samples == SIZE_MAX)
+    return mxq_fail(err, MXQ_ERR_MALFORMED, r->base.path, "the archive has no record data/sample_inputs/%.200s.pt, which may be empty but must be there",
+                    r->model);
+  r->sample_inputs = mxq_zip_member(r->zip, samples)->size;
   status = check_mark(r, "archive_version", "0", true, err);
   if (status == MXQ_OK)
     status = check_version(r, err);
