@@ -6,8 +6,7 @@
 
 #include "lib/base/fail.h"
 
-/* The key that an element of an object begins with, decoded; *behind: the byte behind it. NULL: out of memory. */
-static const char *key(struct mxq_pt2_config_text *c, const char *text, struct mxq_span e, uint32_t *behind) {
+const char *mxq_pt2_key(struct mxq_arena *arena, const char *text, struct mxq_span e, uint32_t *behind) {
   const char *begin = text + e.at + 1, *end = begin;
   bool escaped = false;
   for (; *end != '"'; end++)
@@ -17,14 +16,14 @@ static const char *key(struct mxq_pt2_config_text *c, const char *text, struct m
     }
   *behind = (uint32_t)(end + 1 - text);
   if (!escaped)
-    return mxq_arena_text(&c->arena, begin, (size_t)(end - begin));
+    return mxq_arena_text(arena, begin, (size_t)(end - begin));
   mxq_json *json;
   const char *s, *copy = NULL;
   size_t n;
   if (mxq_json_open(begin - 1, (size_t)(end + 2 - begin), 0, &json, NULL) != MXQ_OK)
     return NULL;
   if (mxq_json_next(json, &s, &n) == MXQ_JSON_STRING)
-    copy = mxq_arena_text(&c->arena, s, n);
+    copy = mxq_arena_text(arena, s, n);
   mxq_json_close(json);
   return copy;
 }
@@ -45,7 +44,7 @@ static bool add(struct mxq_pt2_config_text *c, size_t *room, const char *text, s
     c->entries = entries;
     *room = more;
   }
-  const char *name = key(c, text, e, &behind);
+  const char *name = mxq_pt2_key(&c->arena, text, e, &behind);
   if (!name || mxq_names_put(&c->by_name, name, strlen(name), &number) == MXQ_NAMES_NOMEM)
     return false;
   c->entries[c->count++] = (struct mxq_pt2_config_entry){name, e};
@@ -59,7 +58,7 @@ enum mxq_status mxq_pt2_config_index(struct mxq_pt2_config_text *c, const char *
   struct mxq_span e;
   size_t room = 0;
   while (c->list.n == 0 && mxq_pt2_list_next(text, &at, &e)) {
-    const char *name = key(c, text, e, &behind);
+    const char *name = mxq_pt2_key(&c->arena, text, e, &behind);
     if (!name)
       return mxq_fail_nomem(err, NULL);
     if (strcmp(name, "config") == 0) {

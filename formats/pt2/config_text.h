@@ -23,4 +23,7 @@ enum mxq_status mxq_pt2_config_index(struct mxq_pt2_config_text *c, const char *
 const struct mxq_pt2_config_entry *mxq_pt2_config_find(const struct mxq_pt2_config_text *c, const char *name);
 void mxq_pt2_config_free(struct mxq_pt2_config_text *c);
 
+/* The key that an element of an object begins with, decoded, from the arena; *behind is the byte behind it. NULL: out of memory. */
+const char *mxq_pt2_key(struct mxq_arena *arena, const char *text, struct mxq_span element, uint32_t *behind);
+
 #endif

@@ -18,6 +18,30 @@ enum mxq_status mxq_pt2_decoding_nodes(const struct mxq_pt2_program *p, const ui
 /* Whether a value of the program's own graph is taken only by nodes that are gone (or by nobody), and is no output. */
 bool mxq_pt2_unused(const struct mxq_pt2_program *p, uint32_t value, const unsigned char *gone);
 
+/* The manifest of a program, as it stands in graph_module.metadata["custom"] (restore_manifest.c). */
+struct mxq_pt2_manifest_doc {
+  char *text;                        /* decoded */
+  size_t size;
+  struct mxq_span mx, tensors, kept; /* the member "mx"; the objects in it; n 0: not there */
+  struct mxq_arena arena;
+};
+/* What a manifest says about the source of a tensor; zero and NULL where it says nothing. */
+struct mxq_pt2_source {
+  const char *record, *value, *device; /* device: JSON text */
+  const int64_t *strides;
+  uint32_t stride_count;
+  uint64_t storage_offset;
+  uint32_t place[3];                 /* among graph.inputs, tensor_values and entries of the config; MXQ_NO_NUMBER */
+};
+/* All NULL and 0 when there is no manifest. MXQ_ERR_NOMEM. After a failure too: free. */
+enum mxq_status mxq_pt2_manifest_doc_open(struct mxq_pt2_manifest_doc *d, const struct mxq_pt2_program *p, struct mxq_error *err);
+void mxq_pt2_manifest_doc_free(struct mxq_pt2_manifest_doc *d);
+/* Fills in sources[number] for every name in `names` that the manifest has; *sources are zeroed but for places. Texts live in the doc. MXQ_ERR_NOMEM. */
+enum mxq_status mxq_pt2_sources_read(struct mxq_pt2_manifest_doc *d, const struct mxq_names *names, struct mxq_pt2_source *sources, struct mxq_error *err);
+/* Takes the entries of those names out, and what has no content any more: "mx", "custom". */
+enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const struct mxq_pt2_program *p, const struct mxq_names *names,
+                                       struct mxq_pt2_splices *model, struct mxq_error *err);
+
 /* A tensor as a program had it before it was quantized: one for each of tied names. */
 struct mxq_pt2_plain {
   const char *fqn;                   /* its name in the weights config */
