@@ -19,31 +19,31 @@ size_t mxq_pt2_model_member(const struct mxq_pt2_reader *r, const char *before, 
 }
 
 /* The length of the program's name when member m is one, else 0. */
-static size_t model_name(const struct mxq_pt2_reader *r, const struct mxq_zip_member *m) {
-  size_t f = r->root_len + strlen(folder), e = strlen(ending);
-  if (m->directory || m->name_len <= f + e || memcmp(m->name + r->root_len, folder, strlen(folder)) != 0 ||
+static size_t model_name(size_t root, const struct mxq_zip_member *m) {
+  size_t f = root + strlen(folder), e = strlen(ending);
+  if (m->directory || m->name_len <= f + e || memcmp(m->name + root, folder, strlen(folder)) != 0 ||
       memcmp(m->name + m->name_len - e, ending, e) != 0)
     return 0;
   return m->name_len - f - e;
 }
 
-static enum mxq_status list(struct mxq_pt2_reader *r, struct mxq_error *err) {
-  size_t count = mxq_zip_count(r->zip), used = 0;
-  for (size_t i = 0; i < count; i++)
-    r->model_count += model_name(r, mxq_zip_member(r->zip, i)) != 0;
-  r->models = mxq_arena_calloc(&r->base.arena, r->model_count + 1, sizeof *r->models);
-  if (!r->models)
-    return mxq_fail_nomem(err, r->base.path);
-  for (size_t i = 0; i < count; i++) {
-    const struct mxq_zip_member *m = mxq_zip_member(r->zip, i);
-    size_t n = model_name(r, m);
+bool mxq_pt2_model_names(const mxq_zip *zip, size_t root, struct mxq_arena *arena, const char ***names, size_t *count) {
+  size_t members = mxq_zip_count(zip), all = 0, used = 0;
+  for (size_t i = 0; i < members; i++)
+    all += model_name(root, mxq_zip_member(zip, i)) != 0;
+  const char **list = mxq_arena_calloc(arena, all + 1, sizeof *list);
+  for (size_t i = 0; list && i < members; i++) {
+    const struct mxq_zip_member *m = mxq_zip_member(zip, i);
+    size_t n = model_name(root, m);
     if (n == 0)
       continue;
-    r->models[used] = mxq_arena_text(&r->base.arena, m->name + r->root_len + strlen(folder), n);
-    if (!r->models[used++])
-      return mxq_fail_nomem(err, r->base.path);
+    list[used] = mxq_arena_text(arena, m->name + root + strlen(folder), n);
+    if (!list[used++])
+      return false;
   }
-  return MXQ_OK;
+  *names = list;
+  *count = all;
+  return list != NULL;
 }
 
 /* "encoder, decoder and 3 more" */
@@ -60,9 +60,8 @@ static const char *names(const struct mxq_pt2_reader *r, char *buf, size_t size)
 enum mxq_status mxq_pt2_models(struct mxq_pt2_reader *r, struct mxq_error *err) {
   const char *wanted = r->base.options.model;
   char all[400];
-  enum mxq_status status = list(r, err);
-  if (status != MXQ_OK)
-    return status;
+  if (!mxq_pt2_model_names(r->zip, r->root_len, &r->base.arena, &r->models, &r->model_count))
+    return mxq_fail_nomem(err, r->base.path);
   for (size_t i = 0; i < r->model_count; i++)
     if (strcmp(r->models[i], wanted ? wanted : "model") == 0)
       r->model = r->models[i];

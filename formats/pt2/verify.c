@@ -184,53 +184,89 @@ static enum mxq_status borrow_read(void *ctx, uint64_t offset, void *buf, size_t
 }
 
 /* Every tensor must be there to be read; its bytes were checked with their member. */
-static enum mxq_status check_tensors(struct mxq_pt2_check *c) {
-  c->result->tensors = c->reader->count;
-  for (size_t i = 0; i < c->reader->count; i++)
-    for (int p = 0; p < (c->reader->tensors[i].format == MXQ_FORMAT_NONE ? 1 : 2); p++) {
+static enum mxq_status check_tensors(struct mxq_pt2_check *c, mxq_reader *reader) {
+  c->result->tensors += reader->count;
+  for (size_t i = 0; i < reader->count; i++)
+    for (int p = 0; p < (reader->tensors[i].format == MXQ_FORMAT_NONE ? 1 : 2); p++) {
       char buf[16];
       struct mxq_error e = {0};
-      uint64_t size = mxq_reader_part_bytes(c->reader, i, p ? MXQ_PART_SCALES : MXQ_PART_DATA);
-      size_t scalar = mxq_dtype_bits(c->reader->tensors[i].dtype) / 8, n = p || scalar == 0 ? 1 : scalar;
+      uint64_t size = mxq_reader_part_bytes(reader, i, p ? MXQ_PART_SCALES : MXQ_PART_DATA);
+      size_t scalar = mxq_dtype_bits(reader->tensors[i].dtype) / 8, n = p || scalar == 0 ? 1 : scalar;
       if (size < n)
         continue;
-      enum mxq_status status = mxq_reader_read(c->reader, i, p ? MXQ_PART_SCALES : MXQ_PART_DATA, 0, buf, n, &e);
+      enum mxq_status status = mxq_reader_read(reader, i, p ? MXQ_PART_SCALES : MXQ_PART_DATA, 0, buf, n, &e);
       if (stops(status)) {
         if (c->err)
           *c->err = e;
         return status;
       }
       if (status != MXQ_OK)
-        mxq_pt2_find(c, status, c->reader->tensors[i].name, e.offset, "%s", e.text);
+        mxq_pt2_find(c, status, reader->tensors[i].name, e.offset, "%s", e.text);
     }
   return MXQ_OK;
 }
 
-static enum mxq_status check_all(struct mxq_pt2_check *c, const struct mxq_read_options *options) {
+static enum mxq_status open_model(struct mxq_pt2_check *c, const struct mxq_read_options *options, const char *model, mxq_reader **reader,
+                                  struct mxq_error *err) {
   struct mxq_read_options relaxed = *options;
-  struct mxq_error e = {0};
   struct mxq_source borrowed = {.ctx = (void *)(uintptr_t)c->source, .name = c->source->name, .size = c->source->size, .read_at = borrow_read};
+  relaxed.container = MXQ_PT2;
+  relaxed.unverified = true;
+  relaxed.model = model;
+  return mxq_reader_open_source(&borrowed, &relaxed, reader, err);
+}
+
+/* The archive's other programs; what hinders all of them was found with the first, whose error is `first`. */
+static enum mxq_status check_others(struct mxq_pt2_check *c, const struct mxq_read_options *options, const char *const *models, size_t count,
+                                    const char *done, const struct mxq_error *first) {
+  enum mxq_status status = MXQ_OK;
+  for (size_t i = 0; i < count && status == MXQ_OK; i++) {
+    mxq_reader *reader = NULL;
+    struct mxq_error e = {0};
+    if (strcmp(models[i], done) == 0)
+      continue;
+    enum mxq_status opened = open_model(c, options, models[i], &reader, &e);
+    if (opened == MXQ_OK) {
+      status = check_tensors(c, reader);
+    } else if (stops(opened)) {
+      status = opened;
+      if (c->err)
+        *c->err = e;
+    } else if (opened != first->code || strcmp(e.subject, first->subject) != 0 || strcmp(e.text, first->text) != 0) {
+      mxq_pt2_find(c, opened, e.subject, e.offset, "%s", e.text);
+    }
+    mxq_reader_close(reader);
+  }
+  return status;
+}
+
+static enum mxq_status check_all(struct mxq_pt2_check *c, const struct mxq_read_options *options) {
+  struct mxq_error e = {0};
+  const char **models, *model = options->model;
+  size_t count;
   enum mxq_status status = find_digests(c, options->max_text);
   if (status != MXQ_OK)
     return status;
+  const char *first = mxq_zip_count(c->zip) ? mxq_zip_member(c->zip, 0)->name : "";
+  if (!mxq_pt2_model_names(c->zip, strcspn(first, "/"), &c->arena, &models, &count))
+    return mxq_fail_nomem(c->err, c->path);
+  for (size_t i = 0; i < count && !options->model; i++)
+    if (!model || strcmp(models[i], "model") == 0)
+      model = models[i];
   /* First, so that members can be named by their tensors; data is checked below, all of it. */
-  relaxed.container = MXQ_PT2;
-  relaxed.unverified = true;
-  enum mxq_status opened = mxq_reader_open_source(&borrowed, &relaxed, &c->reader, &e);
-  if (opened == MXQ_ERR_NOMEM || opened == MXQ_ERR_IO || opened == MXQ_ERR_FORMAT) {
+  enum mxq_status opened = open_model(c, options, model, &c->reader, &e);
+  if (stops(opened) || opened == MXQ_ERR_FORMAT) {
     if (c->err)
       *c->err = e;
     return opened;
   }
   status = check_members(c);
-  if (status != MXQ_OK)
-    return status;
-  if (opened == MXQ_OK)
-    return check_tensors(c);
+  if (status == MXQ_OK && opened == MXQ_OK)
+    status = check_tensors(c, c->reader);
   /* What is damaged was found with its member. */
-  if (opened != MXQ_ERR_DAMAGED || c->result->findings == 0)
+  if (status == MXQ_OK && opened != MXQ_OK && (opened != MXQ_ERR_DAMAGED || c->result->findings == 0))
     mxq_pt2_find(c, opened, e.subject, e.offset, "%s", e.text);
-  return MXQ_OK;
+  return status == MXQ_OK && !options->model && model ? check_others(c, options, models, count, model, &e) : status;
 }
 
 enum mxq_status mxq_pt2_verify(const struct mxq_source *source, const char *path, const struct mxq_read_options *options,

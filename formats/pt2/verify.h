@@ -50,6 +50,8 @@ void mxq_pt2_form_free(struct mxq_pt2_check *c);
 enum mxq_status mxq_pt2_index_begin(struct mxq_pt2_check *c);
 enum mxq_status mxq_pt2_index_end(struct mxq_pt2_check *c);
 void mxq_pt2_index_free(struct mxq_pt2_check *c);
+/* read_models.c: the names of the programs, in the archive's order; `root` is the length of its folder's name. False: out of memory. */
+bool mxq_pt2_model_names(const mxq_zip *zip, size_t root, struct mxq_arena *arena, const char ***names, size_t *count);
 /* True when every header has the form that PyTorch's writer gives it, so that PyTorch saved the archive. */
 bool mxq_pt2_saved_by_torch(const mxq_zip *zip);
 /* The digest of member i (an index of the zip), NULL when there is none. */
