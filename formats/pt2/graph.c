@@ -10,11 +10,17 @@
 #define LITERAL(t, s) mxq_text_add(t, s, sizeof(s) - 1)
 
 void mxq_pt2_meta(struct mxq_text *t, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides, bool requires_grad) {
+  mxq_pt2_meta_on(t, dtype, shape, ndim, strides, requires_grad, NULL);
+}
+
+void mxq_pt2_meta_on(struct mxq_text *t, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides, bool requires_grad,
+                     const char *device) {
   uint64_t contiguous[MXQ_MAX_NDIM + 1], step = 1;
   mxq_text_addf(t, "{\"dtype\":%d,\"sizes\":[", dtype);
   for (uint32_t i = 0; i < ndim; i++)
     mxq_text_addf(t, "%s{\"as_int\":%" PRIu64 "}", i ? "," : "", shape[i]);
-  mxq_text_addf(t, "],\"requires_grad\":%s,\"device\":{\"type\":\"cpu\",\"index\":null},\"strides\":[", requires_grad ? "true" : "false");
+  mxq_text_addf(t, "],\"requires_grad\":%s,\"device\":%s,\"strides\":[", requires_grad ? "true" : "false",
+                device ? device : "{\"type\":\"cpu\",\"index\":null}");
   /* As PyTorch counts: a dimension of size 0 does not make the strides outside it 0. */
   for (uint32_t i = ndim; i-- > 0; step *= shape[i] ? shape[i] : 1)
     contiguous[i] = step;
@@ -48,16 +54,25 @@ static void comma(struct mxq_text *t) {
     LITERAL(t, ",");
 }
 
-/* An input of the program: its name, what it stands for, and what it is. spec has one %s for the argument. */
-static void input(struct mxq_pt2_graph *g, const char *name, const char *kind, const char *key, const char *fqn, const char *rest) {
+/* An input of the program: its name, what it stands for, and the rest of its description. */
+static void input(struct mxq_pt2_graph *g, const char *name, const char *kind, const char *fqn, const char *rest) {
   comma(&g->inputs);
   mxq_text_addf(&g->inputs, "{\"as_tensor\":{\"name\":\"%s\"}}", name);
   comma(&g->specs);
-  mxq_text_addf(&g->specs, "{\"%s\":{\"arg\":{\"name\":\"%s\"},\"%s\":", kind, name, key);
+  mxq_text_addf(&g->specs, "{\"%s\":{\"arg\":{\"name\":\"%s\"},\"%s_name\":", kind, name, kind);
   mxq_text_quote(&g->specs, fqn, strlen(fqn));
   mxq_text_addf(&g->specs, "%s}}", rest);
-  comma(&g->values);
-  mxq_text_addf(&g->values, "\"%s\":", name);
+}
+
+void mxq_pt2_buffer_input(struct mxq_pt2_graph *g, const char *name, const char *fqn) { input(g, name, "buffer", fqn, ",\"persistent\":true"); }
+
+void mxq_pt2_table_input(struct mxq_pt2_graph *g, const char *name, const char *fqn) { input(g, name, "tensor_constant", fqn, ""); }
+
+void mxq_pt2_value_entry(struct mxq_text *values, const char *name, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides,
+                         const char *device) {
+  comma(values);
+  mxq_text_addf(values, "\"%s\":", name);
+  mxq_pt2_meta_on(values, dtype, shape, ndim, strides, false, device);
 }
 
 static void output(struct mxq_pt2_graph *g, const char *name) {
@@ -67,20 +82,17 @@ static void output(struct mxq_pt2_graph *g, const char *name) {
   mxq_text_addf(&g->out_specs, "{\"user_output\":{\"arg\":{\"as_tensor\":{\"name\":\"%s\"}}}}", name);
 }
 
-static void buffer(struct mxq_pt2_graph *g, const char *name, const char *fqn, int dtype, const uint64_t *shape, uint32_t ndim) {
-  input(g, name, "buffer", "buffer_name", fqn, ",\"persistent\":true");
-  mxq_pt2_meta(&g->values, dtype, shape, ndim, NULL, false);
-}
-
 static void kept(struct mxq_pt2_graph *g, size_t i, const struct mxq_pt2_item *item) {
   const struct mxq_tensor *t = &item->t;
   bool parameter = t->kind == MXQ_KIND_PARAMETER;
   char name[24];
   snprintf(name, sizeof name, "%c_%zu", parameter ? 'p' : 'b', i);
   if (parameter)
-    input(g, name, "parameter", "parameter_name", item->stored[0], "");
+    input(g, name, "parameter", item->stored[0], "");
   else
-    input(g, name, "buffer", "buffer_name", item->stored[0], ",\"persistent\":true");
+    mxq_pt2_buffer_input(g, name, item->stored[0]);
+  comma(&g->values);
+  mxq_text_addf(&g->values, "\"%s\":", name);
   if (mxq_pt2_as_bytes(t->dtype))
     mxq_pt2_meta(&g->values, mxq_pt2_stored_dtype(t->dtype), &t->bytes, 1, NULL, false);
   else
@@ -88,33 +100,44 @@ static void kept(struct mxq_pt2_graph *g, size_t i, const struct mxq_pt2_item *i
   output(g, name);
 }
 
+static void quantized(const struct mxq_pt2_writer *w, struct mxq_pt2_graph *g, size_t i, const char *const *tables, struct mxq_arena *arena) {
+  const struct mxq_pt2_item *item = &w->items[i];
+  uint64_t shape[MXQ_MAX_NDIM + 1];
+  char codes[40], scales[40], result[24];
+  snprintf(codes, sizeof codes, "b_%zu_codes", i);
+  snprintf(scales, sizeof scales, "b_%zu_scales", i);
+  snprintf(result, sizeof result, "t%zu", i);
+  struct mxq_pt2_chain chain = {.codes = codes, .scales = scales, .result = result, .prefix = result, .tables = tables,
+                                .byte_scales = w->byte_scales, .arena = arena};
+  uint32_t ndim = mxq_pt2_codes_shape(&item->t, shape);
+  mxq_pt2_buffer_input(g, codes, item->stored[0]);
+  mxq_pt2_value_entry(&g->values, codes, mxq_pt2_codes_dtype(item->t.format), shape, ndim, NULL, NULL);
+  ndim = mxq_pt2_scales_shape(&item->t, shape);
+  mxq_pt2_buffer_input(g, scales, item->stored[1]);
+  mxq_pt2_value_entry(&g->values, scales, mxq_pt2_scales_dtype(w->byte_scales), shape, ndim, NULL, NULL);
+  mxq_pt2_decode(g, &chain, &item->t);
+  output(g, result);
+}
+
 /* PyTorch wants a program's inputs in the order parameters, buffers, constants, but reads any. */
 static void fill(const struct mxq_pt2_writer *w, struct mxq_pt2_graph *g) {
-  uint64_t shape[MXQ_MAX_NDIM + 1];
-  char name[40];
+  uint64_t shape[2];
+  const char *tables[MXQ_TABLE_COUNT];
   for (int table = 0; table < MXQ_TABLE_COUNT; table++) {
+    tables[table] = mxq_pt2_table_node(table);
     if (!w->table_name[table])
       continue;
-    input(g, mxq_pt2_table_node(table), "tensor_constant", "tensor_constant_name", w->table_name[table], "");
     uint32_t ndim = mxq_pt2_table_shape(table, shape);
-    mxq_pt2_meta(&g->values, mxq_pt2_table_dtype(table), shape, ndim, NULL, false);
+    mxq_pt2_table_input(g, tables[table], w->table_name[table]);
+    mxq_pt2_value_entry(&g->values, tables[table], mxq_pt2_table_dtype(table), shape, ndim, NULL, NULL);
   }
   for (size_t i = 0; i < w->count; i++) {
-    const struct mxq_pt2_item *item = &w->items[i];
-    const struct mxq_tensor *t = &item->t;
-    if (t->format == MXQ_FORMAT_NONE) {
-      kept(g, i, item);
-      continue;
-    }
-    uint32_t ndim = mxq_pt2_codes_shape(t, shape);
-    snprintf(name, sizeof name, "b_%zu_codes", i);
-    buffer(g, name, item->stored[0], mxq_pt2_codes_dtype(t->format), shape, ndim);
-    ndim = mxq_pt2_scales_shape(t, shape);
-    snprintf(name, sizeof name, "b_%zu_scales", i);
-    buffer(g, name, item->stored[1], mxq_pt2_stored_dtype(MXQ_F8_E8M0), shape, ndim);
-    mxq_pt2_decode(g, i, t);
-    snprintf(name, sizeof name, "t%zu", i);
-    output(g, name);
+    struct mxq_arena names = {0};
+    if (w->items[i].t.format == MXQ_FORMAT_NONE)
+      kept(g, i, &w->items[i]);
+    else
+      quantized(w, g, i, tables, &names);
+    mxq_arena_free(&names);
   }
 }
 

@@ -119,6 +119,13 @@ static bool graph_each(const struct mxq_writer *base) { return mxq_pt2_each((con
 
 /* ---- run ---- */
 
+enum mxq_status mxq_pt2_check_scales(const void *scales, size_t n, const char *name, struct mxq_error *err) {
+  return memchr(scales, 255, n) ? mxq_fail(err, MXQ_ERR_UNSUPPORTED, name,
+                                           "one of its scales is 255 (NaN), which a program for PyTorch before 2.12 cannot decode: write for 2.12, or "
+                                           "refuse or saturate NaN and Inf")
+                                : MXQ_OK;
+}
+
 struct run {
   struct mxq_pt2_writer *w;
   mxq_pull_fn pull;
@@ -129,7 +136,8 @@ static enum mxq_status fetch(void *user, size_t member, uint64_t offset, void *b
   struct run *r = user;
   const struct mxq_pt2_part *part = &r->w->out.parts[member];
   (void)offset; /* in order, as pulls are */
-  return r->pull(r->user, part->number, part->sub ? MXQ_PART_SCALES : MXQ_PART_DATA, buf, n, err);
+  enum mxq_status status = r->pull(r->user, part->number, part->sub ? MXQ_PART_SCALES : MXQ_PART_DATA, buf, n, err);
+  return status == MXQ_OK && part->sub && r->w->byte_scales ? mxq_pt2_check_scales(buf, n, r->w->items[part->number].t.name, err) : status;
 }
 
 static enum mxq_status run(struct mxq_writer *base, const struct mxq_sink *sink, mxq_pull_fn pull, void *user, struct mxq_error *err) {
@@ -157,6 +165,7 @@ static enum mxq_status set_options(struct mxq_pt2_writer *w, const struct mxq_wr
   size_t n = strlen(root);
   w->align = o->align ? o->align : MXQ_PT2_ALIGN;
   w->graph = o->graph;
+  w->byte_scales = o->target == MXQ_TARGET_TORCH_2_11;
   if (w->align > MXQ_CANON_MAX_ALIGN || (w->align & (w->align - 1)))
     return mxq_fail(err, MXQ_ERR_USAGE, "", "alignment %u is not a power of two from 1 to %u", w->align, MXQ_CANON_MAX_ALIGN);
   if (!mxq_pt2_root_valid(root, n))

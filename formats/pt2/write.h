@@ -38,6 +38,7 @@ struct mxq_pt2_writer {
   const char *root;
   uint32_t align;
   enum mxq_graph graph;
+  bool byte_scales;                  /* MXQ_TARGET_TORCH_2_11 */
   const char **metadata;
   size_t metadata_count;
 
@@ -53,6 +54,9 @@ struct mxq_pt2_writer {
   struct mxq_pt2_out out;
 };
 
+/* write.c: for byte_scales. MXQ_ERR_UNSUPPORTED naming the tensor when one of n scales is 255. */
+enum mxq_status mxq_pt2_check_scales(const void *scales, size_t n, const char *name, struct mxq_error *err);
+
 /* write_plan.c */
 bool mxq_pt2_each(const struct mxq_pt2_writer *w);
 enum mxq_status mxq_pt2_plan(struct mxq_pt2_writer *w, struct mxq_error *err);
@@ -66,8 +70,26 @@ bool mxq_pt2_root_valid(const char *root, size_t n);
 /* Fills in the items' stored names and the tables' names. MXQ_ERR_NOMEM. */
 enum mxq_status mxq_pt2_name(struct mxq_pt2_writer *w, struct mxq_error *err);
 
+/* Names under which tensors are stored. */
+struct mxq_pt2_naming {
+  struct mxq_arena *arena;           /* for new names */
+  const char **sorted;               /* all tensors' own names; mxq_pt2_naming_sort brings them into order */
+  size_t count;
+  struct mxq_names taken;
+  bool nomem;
+};
+void mxq_pt2_naming_sort(struct mxq_pt2_naming *n);
+/* False when the name is taken already. */
+bool mxq_pt2_naming_take(struct mxq_pt2_naming *n, const char *name);
+/* Whether PyTorch can hold the name as the path of a module's parameter. */
+bool mxq_pt2_can_hold(const struct mxq_pt2_naming *n, const char *name);
+/* base + ending, or with _1, _2, ... where that is a tensor or a module already. NULL: out of memory. */
+const char *mxq_pt2_stored_name(struct mxq_pt2_naming *n, const char *base, const char *ending);
+
 /* write_manifest.c: the text of graph_module.metadata["custom"]. */
 void mxq_pt2_manifest(const struct mxq_pt2_writer *w, struct mxq_text *text);
+/* The entry of an MX tensor, from its key to its "source", whose object and itself are left open. */
+void mxq_pt2_manifest_entry(struct mxq_text *text, const struct mxq_tensor *t, const char *codes, const char *scales);
 
 /* graph.c: models/model.json. */
 void mxq_pt2_model(const struct mxq_pt2_writer *w, struct mxq_text *text);
@@ -78,13 +100,42 @@ struct mxq_pt2_graph {
 };
 /* A tensor's description as PyTorch's schema has it; strides NULL = contiguous. */
 void mxq_pt2_meta(struct mxq_text *text, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides, bool requires_grad);
+/* The same on another device than the CPU, whose JSON text is given (NULL: the CPU). */
+void mxq_pt2_meta_on(struct mxq_text *text, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides, bool requires_grad,
+                     const char *device);
+/* One more member of tensor_values, behind a comma where one is needed. */
+void mxq_pt2_value_entry(struct mxq_text *values, const char *name, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides,
+                         const char *device);
+/* An input of the program: what it is called, and which stored tensor it stands for. Its entry in tensor_values is the caller's. */
+void mxq_pt2_buffer_input(struct mxq_pt2_graph *g, const char *name, const char *fqn);
+void mxq_pt2_table_input(struct mxq_pt2_graph *g, const char *name, const char *fqn);
 /* Shapes in which an MX tensor is stored: the axes outside the run, then bytes of codes (or blocks). Returns the number of dimensions. */
 uint32_t mxq_pt2_codes_shape(const struct mxq_tensor *t, uint64_t shape[MXQ_MAX_NDIM + 1]);
 uint32_t mxq_pt2_scales_shape(const struct mxq_tensor *t, uint64_t shape[MXQ_MAX_NDIM + 1]);
 int mxq_pt2_codes_dtype(enum mxq_format format);
+int mxq_pt2_scales_dtype(bool byte_scales);
 
-/* graph_decode.c: appends the nodes that decode MX tensor number i and names the result "t<i>". */
-void mxq_pt2_decode(struct mxq_pt2_graph *g, size_t i, const struct mxq_tensor *t);
+/* What the nodes that decode one tensor are called and work on. */
+struct mxq_pt2_chain {
+  const char *codes, *scales;        /* inputs */
+  const char *result;                /* name of the last node and what it makes */
+  const char *prefix;                /* intermediate results are <prefix>_<step> */
+  const char *const *tables;         /* inputs, by enum mxq_pt2_table */
+  const char *device;                /* JSON text; NULL: the CPU */
+  bool byte_scales;                  /* scales are uint8: MXQ_TARGET_TORCH_2_11 */
+  bool described;                    /* tensor_values holds the result already */
+  struct mxq_names *taken;           /* names in the graph, to which those of intermediate results are added; NULL: the prefix makes them unique */
+  struct mxq_arena *arena;           /* for names */
+};
+/* graph_decode.c: appends the nodes that decode an MX tensor; its strides (NULL: contiguous) are those of the result and leave no gaps. */
+void mxq_pt2_decode(struct mxq_pt2_graph *g, const struct mxq_pt2_chain *chain, const struct mxq_tensor *t);
+/* A node that gives a value a second name, chain->result. */
+void mxq_pt2_alias(struct mxq_pt2_graph *g, const struct mxq_pt2_chain *chain, const char *of);
+
+/* graph_names.c: base + ending, or with _1, _2, ... behind it when that is taken. It is taken afterwards. NULL: out of memory. */
+const char *mxq_pt2_unused_name(struct mxq_names *taken, struct mxq_arena *arena, const char *base, const char *ending);
+/* The axes in the order in which a tensor's values lie: from the largest stride to the smallest. */
+void mxq_pt2_memory_order(const struct mxq_tensor *t, uint32_t order[MXQ_MAX_NDIM]);
 
 /* graph_tables.c */
 bool mxq_pt2_table_used(enum mxq_pt2_table table, enum mxq_format format);

@@ -22,12 +22,11 @@ static void shape(struct mxq_text *t, const struct mxq_tensor *tensor) {
   LITERAL(t, "]");
 }
 
-static void quantized(struct mxq_text *t, const struct mxq_pt2_item *item) {
-  const struct mxq_tensor *x = &item->t;
+void mxq_pt2_manifest_entry(struct mxq_text *t, const struct mxq_tensor *x, const char *codes, const char *scales) {
   text(t, x->name);
   mxq_text_addf(t, ":{\"format\":\"%s\"", mxq_format_name(x->format));
-  key_text(t, "codes", item->stored[0]);
-  key_text(t, "scales", item->stored[1]);
+  key_text(t, "codes", codes);
+  key_text(t, "scales", scales);
   LITERAL(t, ",");
   shape(t, x);
   mxq_text_addf(t, ",\"axes\":[%u,%u],\"block\":%d", x->axis_first, x->axis_last, MXQ_BLOCK);
@@ -38,7 +37,7 @@ static void quantized(struct mxq_text *t, const struct mxq_pt2_item *item) {
   key_text(t, "neg_zero", x->neg_zero);
   key_text(t, "nonfinite", x->nonfinite);
   key_text(t, "source_dtype", mxq_dtype_name(x->dtype));
-  mxq_text_addf(t, ",\"source\":{\"kind\":\"%s\",\"requires_grad\":%s}}", mxq_kind_name(x->kind), x->requires_grad ? "true" : "false");
+  mxq_text_addf(t, ",\"source\":{\"kind\":\"%s\",\"requires_grad\":%s", mxq_kind_name(x->kind), x->requires_grad ? "true" : "false");
 }
 
 void mxq_pt2_manifest(const struct mxq_pt2_writer *w, struct mxq_text *t) {
@@ -50,7 +49,8 @@ void mxq_pt2_manifest(const struct mxq_pt2_writer *w, struct mxq_text *t) {
     if (!first)
       LITERAL(t, ",");
     first = false;
-    quantized(t, &w->items[i]);
+    mxq_pt2_manifest_entry(t, &w->items[i].t, w->items[i].stored[0], w->items[i].stored[1]);
+    LITERAL(t, "}}");
   }
   LITERAL(t, "},\"kept\":{");
   first = true;

@@ -54,23 +54,16 @@ static bool normalised(const char *s) {
   return true;
 }
 
-struct naming {
-  struct mxq_pt2_writer *w;
-  const char **sorted;               /* all tensors' names */
-  struct mxq_names stored;
-  bool nomem;
-};
-
-static bool put(struct naming *n, const char *s, size_t len) {
+bool mxq_pt2_naming_take(struct mxq_pt2_naming *n, const char *s) {
   uint32_t number = 0;
-  enum mxq_names_put r = mxq_names_put(&n->stored, s, len, &number);
+  enum mxq_names_put r = mxq_names_put(&n->taken, s, strlen(s), &number);
   n->nomem |= r == MXQ_NAMES_NOMEM;
   return r == MXQ_NAMES_NEW;
 }
 
 /* Whether some tensor's name begins with s and a dot, so that s is a module. */
-static bool is_parent(const struct naming *n, const char *s, size_t len) {
-  size_t lo = 0, hi = n->w->count;
+static bool is_parent(const struct mxq_pt2_naming *n, const char *s, size_t len) {
+  size_t lo = 0, hi = n->count;
   while (lo < hi) {
     size_t mid = lo + (hi - lo) / 2;
     int c = strncmp(n->sorted[mid], s, len);
@@ -88,7 +81,7 @@ static bool is_parent(const struct naming *n, const char *s, size_t len) {
 
 static int by_bytes(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-static bool can_hold(const struct naming *n, const char *name) {
+bool mxq_pt2_can_hold(const struct mxq_pt2_naming *n, const char *name) {
   size_t len = strlen(name);
   if (len == 0 || name[len - 1] == '.' || strpbrk(name, "\"\\\n\r") || is_parent(n, name, len) || !normalised(name))
     return false;
@@ -102,47 +95,46 @@ static bool can_hold(const struct naming *n, const char *name) {
   return true;
 }
 
-/* base + ending, or with _1, _2, ... where that is a tensor or a module already. NULL: out of memory. */
-static const char *unused(struct naming *n, const char *base, const char *ending) {
+const char *mxq_pt2_stored_name(struct mxq_pt2_naming *n, const char *base, const char *ending) {
   size_t room = strlen(base) + strlen(ending) + 24;
-  char *s = mxq_arena_alloc(&n->w->plan_arena, room);
+  char *s = mxq_arena_alloc(n->arena, room);
   if (!s) {
     n->nomem = true;
     return NULL;
   }
   int len = snprintf(s, room, "%s%s", base, ending);
   for (unsigned suffix = 1; !n->nomem; suffix++) {
-    if (!is_parent(n, s, (size_t)len) && put(n, s, (size_t)len))
+    if (!is_parent(n, s, (size_t)len) && mxq_pt2_naming_take(n, s))
       return s;
     len = snprintf(s, room, "%s%s_%u", base, ending, suffix);
   }
   return NULL;
 }
 
-static void name_kept(struct naming *n) {
-  struct mxq_pt2_writer *w = n->w;
+void mxq_pt2_naming_sort(struct mxq_pt2_naming *n) { qsort(n->sorted, n->count, sizeof *n->sorted, by_bytes); }
+
+static void name_kept(struct mxq_pt2_writer *w, struct mxq_pt2_naming *n) {
   char number[24];
   for (size_t i = 0; i < w->count && !n->nomem; i++) {
     struct mxq_pt2_item *item = &w->items[i];
-    item->own_name = can_hold(n, item->t.name);
+    item->own_name = mxq_pt2_can_hold(n, item->t.name);
     /* A buffer of that very name: the code that ep.module() generates would say `self = self.self`. */
     if (item->t.format == MXQ_FORMAT_NONE && strcmp(item->t.name, "self") == 0)
       item->own_name = false;
     if (item->t.format != MXQ_FORMAT_NONE || !item->own_name)
       continue;
-    put(n, item->t.name, strlen(item->t.name));
+    mxq_pt2_naming_take(n, item->t.name);
     item->stored[0] = item->t.name;
   }
   for (size_t i = 0; i < w->count && !n->nomem; i++) {
     struct mxq_pt2_item *item = &w->items[i];
     snprintf(number, sizeof number, "t%zu", i);
     if (item->t.format == MXQ_FORMAT_NONE && !item->own_name)
-      item->stored[0] = unused(n, number, "");
+      item->stored[0] = mxq_pt2_stored_name(n, number, "");
   }
 }
 
-static void name_quantized(struct naming *n) {
-  struct mxq_pt2_writer *w = n->w;
+static void name_quantized(struct mxq_pt2_writer *w, struct mxq_pt2_naming *n) {
   char number[24];
   for (size_t i = 0; i < w->count && !n->nomem; i++) {
     struct mxq_pt2_item *item = &w->items[i];
@@ -150,29 +142,29 @@ static void name_quantized(struct naming *n) {
       continue;
     snprintf(number, sizeof number, "t%zu", i);
     const char *base = item->own_name ? item->t.name : number;
-    item->stored[0] = unused(n, base, "_codes");
-    item->stored[1] = unused(n, base, "_scales");
+    item->stored[0] = mxq_pt2_stored_name(n, base, "_codes");
+    item->stored[1] = mxq_pt2_stored_name(n, base, "_scales");
   }
 }
 
 enum mxq_status mxq_pt2_name(struct mxq_pt2_writer *w, struct mxq_error *err) {
-  struct naming n = {.w = w};
+  struct mxq_pt2_naming n = {.arena = &w->plan_arena, .count = w->count};
   n.sorted = malloc((w->count + 1) * sizeof *n.sorted);
   if (!n.sorted)
     return mxq_fail_nomem(err, "");
   for (size_t i = 0; i < w->count; i++)
     n.sorted[i] = w->items[i].t.name;
-  qsort(n.sorted, w->count, sizeof *n.sorted, by_bytes);
-  name_kept(&n);
-  name_quantized(&n);
+  mxq_pt2_naming_sort(&n);
+  name_kept(w, &n);
+  name_quantized(w, &n);
   for (int table = 0; table < MXQ_TABLE_COUNT && !n.nomem; table++) {
     bool used = false;
     for (size_t i = 0; i < w->count && mxq_pt2_each(w); i++)
       used |= mxq_pt2_table_used(table, w->items[i].t.format);
-    w->table_name[table] = used ? unused(&n, mxq_pt2_table_fqn(table), "") : NULL;
+    w->table_name[table] = used ? mxq_pt2_stored_name(&n, mxq_pt2_table_fqn(table), "") : NULL;
   }
   free(n.sorted);
-  mxq_names_free(&n.stored);
+  mxq_names_free(&n.taken);
   return n.nomem ? mxq_fail_nomem(err, "") : MXQ_OK;
 }
 

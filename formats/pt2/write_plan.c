@@ -38,6 +38,8 @@ int mxq_pt2_codes_dtype(enum mxq_format format) {
   }
 }
 
+int mxq_pt2_scales_dtype(bool byte_scales) { return mxq_pt2_stored_dtype(byte_scales ? MXQ_U8 : MXQ_F8_E8M0); }
+
 /* ---- the configs ---- */
 
 static void config_entry(struct mxq_text *t, size_t n, const char *fqn, const char *record, bool parameter) {
@@ -59,7 +61,7 @@ static void configs(struct mxq_pt2_writer *w) {
       mxq_pt2_meta(t, mxq_pt2_codes_dtype(x->format), shape, mxq_pt2_codes_shape(x, shape), NULL, false);
       LITERAL(t, "}");
       config_entry(t, n++, item->stored[1], "weight", false);
-      mxq_pt2_meta(t, mxq_pt2_stored_dtype(MXQ_F8_E8M0), shape, mxq_pt2_scales_shape(x, shape), NULL, false);
+      mxq_pt2_meta(t, mxq_pt2_scales_dtype(w->byte_scales), shape, mxq_pt2_scales_shape(x, shape), NULL, false);
     } else {
       config_entry(t, n++, item->stored[0], "weight", x->kind == MXQ_KIND_PARAMETER);
       if (mxq_pt2_as_bytes(x->dtype))
