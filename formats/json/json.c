@@ -56,12 +56,24 @@ void mxq_json_close(mxq_json *j) {
 }
 
 size_t mxq_json_offset(const mxq_json *j) { return (size_t)(j->token - j->begin); }
+size_t mxq_json_end_offset(const mxq_json *j) { return (size_t)(j->p - j->begin); }
+void mxq_json_own_keys(mxq_json *j) { j->level[j->depth - 1].own = true; }
 bool mxq_json_failed(const mxq_json *j) { return j->status != MXQ_OK; }
 
 static inline const char *space(const char *p, const char *end) {
   while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
     p++;
   return p;
+}
+
+size_t mxq_json_start(const mxq_json *j) {
+  const char *p = space(j->p, j->end);
+  return (size_t)((p < j->end && *p == ',' ? space(p + 1, j->end) : p) - j->begin);
+}
+
+bool mxq_json_more(const mxq_json *j) {
+  const char *p = space(j->p, j->end);
+  return j->status == MXQ_OK && !(p < j->end && (*p == ']' || *p == '}'));
 }
 
 static enum mxq_json_type unexpected(mxq_json *j, const char *what) {
@@ -102,7 +114,8 @@ static enum mxq_json_type number(mxq_json *j, const char **text, size_t *n) {
     while (digit(p, end))
       p++;
   }
-  *text = j->p;
+  if (text)
+    *text = j->p;
   *n = (size_t)(p - j->p);
   j->p = p;
   return MXQ_JSON_NUMBER;
@@ -120,6 +133,7 @@ static enum mxq_json_type open_container(mxq_json *j, bool object) {
     return mxq_json_break(j, MXQ_ERR_LIMIT, j->p, "more than %d values inside one another", MXQ_JSON_DEPTH);
   j->p++;
   j->objects = (j->objects & ~((uint64_t)1 << j->depth)) | (uint64_t)object << j->depth;
+  j->level[j->depth].own = false;
   j->level[j->depth++].count = 0;
   j->state = object ? MXQ_JSON_FIRST_KEY : MXQ_JSON_FIRST_VALUE;
   return object ? MXQ_JSON_OBJECT : MXQ_JSON_ARRAY;
@@ -203,7 +217,7 @@ static enum mxq_json_type key(mxq_json *j, const char **text, size_t *n) {
   if (j->p == j->end || *j->p != '"')
     return unexpected(j, "a key");
   j->p++;
-  if (!mxq_json_string(j, text, n) || (!j->plain && !remember(j, *text, *n)))
+  if (!mxq_json_string(j, text, n) || (!j->plain && !j->level[j->depth - 1].own && !remember(j, *text, *n)))
     return MXQ_JSON_ERROR;
   j->p = space(j->p, j->end);
   if (j->p == j->end || *j->p != ':')
@@ -216,6 +230,7 @@ static enum mxq_json_type key(mxq_json *j, const char **text, size_t *n) {
 enum mxq_json_type mxq_json_next(mxq_json *j, const char **text, size_t *n) {
   const char *unused_text;
   size_t unused_n;
+  const char **value_text = text;
   if (!text)
     text = &unused_text;
   if (!n)
@@ -226,11 +241,11 @@ enum mxq_json_type mxq_json_next(mxq_json *j, const char **text, size_t *n) {
   bool object = j->depth && j->objects >> (j->depth - 1) & 1;
   switch (j->state) {
   case MXQ_JSON_VALUE:
-    return value(j, text, n);
+    return value(j, value_text, n);
   case MXQ_JSON_FIRST_VALUE:
     if (j->p < j->end && *j->p == ']')
       return close_container(j, false);
-    return value(j, text, n);
+    return value(j, value_text, n);
   case MXQ_JSON_FIRST_KEY:
     if (j->p < j->end && *j->p == '}')
       return close_container(j, true);
@@ -243,7 +258,7 @@ enum mxq_json_type mxq_json_next(mxq_json *j, const char **text, size_t *n) {
     if (*j->p != ',')
       return unexpected(j, object ? "',' or '}'" : "',' or ']'");
     j->token = j->p = space(j->p + 1, j->end);
-    return object ? key(j, text, n) : value(j, text, n);
+    return object ? key(j, text, n) : value(j, value_text, n);
   case MXQ_JSON_AFTER:
     break;
   }

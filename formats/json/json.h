@@ -31,10 +31,18 @@ enum mxq_status mxq_json_open_in_place(char *text, size_t n, size_t max_nodes, m
 void mxq_json_close(mxq_json *json); /* NULL is accepted */
 
 /* The next event. For KEY, STRING and NUMBER the token stands in *text / *n until the next call: for NUMBER the bytes as written, for KEY and STRING decoded
-   (not NUL-terminated; points into the document when there were no escapes, else into a buffer of the parser). text and n may be NULL. */
+   (not NUL-terminated; points into the document when there were no escapes, else into a buffer of the parser). text and n may be NULL: a STRING is then checked
+   without being decoded. */
 enum mxq_json_type mxq_json_next(mxq_json *json, const char **text, size_t *n);
-/* Byte offset of the last token. */
+/* Whether something else than the end of the innermost array or object comes next (a fault, perhaps). False after a fault. */
+bool mxq_json_more(const mxq_json *json);
+/* Where the next token begins. */
+size_t mxq_json_start(const mxq_json *json);
+/* Byte offset of the last token, and of the byte behind it. */
 size_t mxq_json_offset(const mxq_json *json);
+size_t mxq_json_end_offset(const mxq_json *json);
+/* After OBJECT: the caller itself refuses duplicate keys of this object (it keeps a table of them anyway). */
+void mxq_json_own_keys(mxq_json *json);
 /* Skips the value that `first` began (an event just delivered): to the matching end for OBJECT and ARRAY, nothing for others. After a KEY: skips the value that follows. Still checks everything. */
 void mxq_json_skip(mxq_json *json, enum mxq_json_type first);
 

@@ -12,6 +12,7 @@ enum { MXQ_JSON_DEPTH = 64, MXQ_JSON_FEW = 16 };
 /* The keys of an open object: a few in a list, many in a table. */
 struct mxq_json_level {
   uint32_t count;
+  bool own;                          /* the caller looks after them */
   struct { const char *text; uint32_t n; } few[MXQ_JSON_FEW];
   struct mxq_names many;
 };
@@ -39,7 +40,7 @@ struct mxq_json {
 enum mxq_json_type mxq_json_break(mxq_json *j, enum mxq_status status, const char *at, const char *fmt, ...)
     __attribute__((format(printf, 4, 5), cold));
 
-/* string.c: the string whose opening quote stands before j->p; leaves j->p behind the closing one. */
+/* string.c: the string whose opening quote stands before j->p; leaves j->p behind the closing one. text NULL: it is checked, and not decoded. */
 bool mxq_json_string(mxq_json *j, const char **text, size_t *n);
 
 #endif

@@ -156,6 +156,13 @@ bool mxq_json_string(mxq_json *j, const char **text, size_t *n) {
       p += length;
       continue;
     }
+    if (!text) {
+      char character[4];
+      size_t n_character = 0;
+      if (!escape(j, &p, character, &n_character))
+        return false;
+      continue;
+    }
     size_t run = (size_t)(p - from);
     if (!j->writable) {
       if (!need(j, used + run + 4))
@@ -171,6 +178,10 @@ bool mxq_json_string(mxq_json *j, const char **text, size_t *n) {
     from = p;
   }
   size_t run = (size_t)(p - from);
+  if (!text) {
+    j->p = p + 1;
+    return true;
+  }
   if (copied) {
     if (!j->writable) {
       if (!need(j, used + run + 1))

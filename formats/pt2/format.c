@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pt2/pt2.h"
+#include "formats/pt2/program.h"
 #include "formats/pt2/write.h"
 #include "lib/base/fail.h"
 
@@ -23,7 +23,11 @@ static enum mxq_status open_reader(struct mxq_reader *base, struct mxq_error *er
   if (status == MXQ_OK)
     status = mxq_pt2_config(r, true, err);
   if (status == MXQ_OK)
-    status = mxq_pt2_program(r, err);
+    status = mxq_pt2_program_read(r, &r->program, err);
+  if (status == MXQ_OK && r->manifest.weights) {
+    mxq_pt2_program_free(r->program); /* it only decodes, and is long */
+    r->program = NULL;
+  }
   if (status == MXQ_OK)
     status = mxq_pt2_tensors(r, err);
   return status == MXQ_OK ? mxq_reader_index(base, err) : status;
@@ -42,6 +46,7 @@ static void close_reader(struct mxq_reader *base) {
   free(r->manifest.entries);
   free(r->manifest.kept);
   mxq_pt2_cache_free(r->cache);
+  mxq_pt2_program_free(r->program);
   free(r->inflated);
 }
 

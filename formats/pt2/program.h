@@ -15,9 +15,12 @@
 /* Bytes [at, at + n) of the text. n 0: not there. */
 struct mxq_span { uint32_t at, n; };
 
-/* A name in a graph: an input's or a node's result. Names are identifiers, unique within a graph. */
+/*
+ * A name in a graph: an input's or a node's result. Names are identifiers, unique within a graph. One that is neither (node and input are both
+ * MXQ_NO_NUMBER) only has an entry, or stands for a constant custom object.
+ */
 struct mxq_pt2_value {
-  const char *name;                  /* in the text, not NUL-terminated */
+  const char *name;                  /* not NUL-terminated */
   uint16_t name_n;
   uint8_t type;                      /* enum mxq_value_type */
   uint8_t dtype;                     /* tensors: number of PyTorch's schema */
@@ -26,12 +29,14 @@ struct mxq_pt2_value {
   uint32_t node;                     /* that makes it; MXQ_NO_NUMBER: an input */
   uint32_t input;                    /* its number among the graph's inputs; MXQ_NO_NUMBER: a node's result */
   uint32_t first_use, use_count;     /* in graph->uses */
+  uint8_t described;                 /* the table its entry stands in, by enum mxq_value_type; UINT8_MAX: none */
+  bool needed;                       /* something takes it, other than as a custom object */
 };
 /* A place where a node takes a value. */
 struct mxq_pt2_taken {
   uint32_t node, value;
-  uint16_t argument;                 /* number of the argument */
-  uint16_t item;                     /* number in a list, else 0 */
+  uint32_t argument;                 /* number of the argument */
+  uint32_t item;                     /* number in a list, else 0 */
 };
 struct mxq_pt2_node {
   struct mxq_span span;              /* the object */
@@ -91,7 +96,7 @@ struct mxq_pt2_program {
   uint32_t symbol_count;
 };
 
-/* program_read.c: loads, indexes and checks models/<model>.json, marks reader->stored, reads the manifest. */
+/* program_read.c: loads, indexes and checks models/<model>.json, marks reader->stored, reads the manifest. Once it has, it only makes the index again. */
 enum mxq_status mxq_pt2_program_read(struct mxq_pt2_reader *r, struct mxq_pt2_program **program, struct mxq_error *err);
 void mxq_pt2_program_free(struct mxq_pt2_program *program); /* NULL is accepted */
 

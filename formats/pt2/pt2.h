@@ -71,6 +71,8 @@ struct mxq_pt2_reader {
   uint8_t *record_dtype;             /* by member: dtype of the tensors over it, 0 none yet */
   bool *checked;                     /* by member */
   struct mxq_pt2_manifest_text manifest;
+  struct mxq_pt2_program *program;   /* NULL in an archive of weights that we wrote */
+  bool program_known;                /* it was read once: the manifest is there, `stored` is marked */
   const char *torch_version;
   bool has_digests, resaved, has_index;
   unsigned char (*sha256)[MXQ_SHA256_BYTES]; /* by member, while digests are in force */
@@ -101,8 +103,6 @@ bool mxq_pt2_index_fresh(const struct mxq_pt2_reader *r, const char *text, size_
 
 /* read_config.c: one of the two configs. */
 enum mxq_status mxq_pt2_config(struct mxq_pt2_reader *r, bool constants, struct mxq_error *err);
-/* program.c: models/model.json. */
-enum mxq_status mxq_pt2_program(struct mxq_pt2_reader *r, struct mxq_error *err);
 /* manifest_read.c: the text of graph_module.metadata["custom"]; metadata goes into the reader. */
 enum mxq_status mxq_pt2_manifest_parse(struct mxq_pt2_reader *r, const char *text, size_t n, struct mxq_error *err);
 /* manifest_apply.c: the tensors that callers see. */
