@@ -159,7 +159,7 @@ static enum mxq_status build(struct apply *a, const struct mxq_pt2_entry *e, str
 static enum mxq_status plain(struct apply *a, uint32_t i, struct mxq_tensor *t, struct mxq_pt2_parts *parts) {
   const struct mxq_pt2_reader *r = a->r;
   const struct mxq_pt2_stored *s = &r->stored[i];
-  *t = (struct mxq_tensor){.name = s->name, .dtype = (enum mxq_dtype)s->dtype, .ndim = s->ndim, .shape = s->shape, .strides = s->strides,
+  *t = (struct mxq_tensor){.name = s->name, .dtype = (enum mxq_dtype)s->dtype, .ndim = s->ndim, .shape = s->shape, .strides = s->strides, .stored_strides = s->stated,
                            .storage_offset = s->offset, .elements = s->elements, .bytes = s->bytes, .kind = (enum mxq_kind)s->kind,
                            .requires_grad = s->requires_grad, .device = s->device, .storage = s->member, .part = {extent(r, s)}};
   /* The program of a weights archive may name nothing: then its config tells. */

@@ -16,6 +16,7 @@ struct mxq_pt2_stored {
   const char *name;
   const uint64_t *shape;
   const int64_t *strides;            /* NULL: contiguous */
+  const int64_t *stated;             /* strides as the config has them; NULL: those of C order */
   const char *device;                /* NULL: cpu */
   uint64_t offset;                   /* in scalars */
   uint64_t elements, bytes;          /* of the values in C order */

@@ -228,6 +228,15 @@ static bool contiguous(const struct payload *p, uint64_t elements) {
   return true;
 }
 
+/* Whether the strides are the ones that PyTorch gives a new tensor. */
+static bool usual_strides(const struct payload *p) {
+  uint64_t step = 1;
+  for (uint32_t i = p->size_count; i-- > 0; step *= p->sizes[i] ? p->sizes[i] : 1) /* checked: no overflow */
+    if ((uint64_t)p->strides[i] != step)
+      return false;
+  return true;
+}
+
 static struct mxq_pt2_stored *room(struct config *c) {
   struct mxq_pt2_reader *r = c->r;
   if (r->stored_count >= r->base.options.max_tensors) {
@@ -304,11 +313,11 @@ static void add(struct config *c, const char *name, const struct payload *p) {
   struct mxq_pt2_stored *s = room(c);
   if (!s)
     return;
-  bool flat = contiguous(p, elements);
+  bool flat = contiguous(p, elements), usual = usual_strides(p);
   uint64_t *shape = p->size_count ? mxq_arena_alloc(&r->base.arena, p->size_count * sizeof *shape) : NULL;
-  int64_t *strides = flat ? NULL : mxq_arena_alloc(&r->base.arena, p->size_count * sizeof *strides);
+  int64_t *strides = usual ? NULL : mxq_arena_alloc(&r->base.arena, p->size_count * sizeof *strides);
   const char *device;
-  if ((p->size_count && !shape) || (!flat && !strides) || !keep_device(r, p->device, &device)) {
+  if ((p->size_count && !shape) || (!usual && !strides) || !keep_device(r, p->device, &device)) {
     c->status = mxq_fail_nomem(c->err, r->base.path);
     return;
   }
@@ -317,7 +326,7 @@ static void add(struct config *c, const char *name, const struct payload *p) {
   if (strides)
     memcpy(strides, p->strides, p->size_count * sizeof *strides);
   r->record_dtype[member] = (uint8_t)dtype;
-  *s = (struct mxq_pt2_stored){.name = name, .shape = shape, .strides = strides, .device = device, .offset = (uint64_t)p->offset, .elements = elements,
+  *s = (struct mxq_pt2_stored){.name = name, .shape = shape, .strides = flat ? NULL : strides, .stated = strides, .device = device, .offset = (uint64_t)p->offset, .elements = elements,
                                .bytes = bytes, .member = (uint32_t)member, .ndim = (uint8_t)p->size_count, .dtype = (uint8_t)dtype,
                                .kind = c->constants ? MXQ_KIND_CONSTANT : MXQ_KIND_UNREFERENCED, .parameter = p->parameter,
                                .requires_grad = p->grad, .constant = c->constants};

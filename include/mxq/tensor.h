@@ -42,6 +42,7 @@ struct mxq_tensor {
   uint32_t ndim;
   const uint64_t *shape;        /* ndim sizes; NULL allowed when ndim is 0 */
   const int64_t *strides;       /* in elements; NULL = contiguous in C order. Reading always gives C order */
+  const int64_t *stored_strides; /* as the file states them, also where that makes no difference; NULL: those of C order */
   uint64_t storage_offset;      /* in elements, into the stored record; only of interest to those who list files */
   uint64_t elements;            /* product of shape (1 when ndim is 0) */
   uint64_t bytes;               /* of the values in C order, or of codes + scales */
