@@ -9,19 +9,20 @@ enum shape {
   COMPLEX, NAMED_LISTS, ARGUMENTS
 };
 
+#define KEY(s) sizeof s - 1, s
 /* Every key that the schema has (8.20), the usual ones first. */
-static const struct { const char *key; enum shape shape; enum mxq_value_type type; } kinds[] = {
-    {"as_tensor", NAMED, MXQ_VALUE_TENSOR}, {"as_int", INT, MXQ_VALUE_INT}, {"as_tensors", NAMEDS, MXQ_VALUE_TENSOR},
-    {"as_ints", INTS, MXQ_VALUE_INT}, {"as_float", FLOAT, MXQ_VALUE_FLOAT}, {"as_bool", BOOL, MXQ_VALUE_BOOL},
-    {"as_none", TRUTH, MXQ_VALUE_NONE}, {"as_sym_int", SYM, MXQ_VALUE_INT}, {"as_sym_ints", SYMS, MXQ_VALUE_INT},
-    {"as_scalar_type", INT, MXQ_VALUE_OTHER}, {"as_string", TEXT, MXQ_VALUE_STRING}, {"as_device", DEVICE, MXQ_VALUE_OTHER},
-    {"as_layout", INT, MXQ_VALUE_OTHER}, {"as_memory_format", INT, MXQ_VALUE_OTHER}, {"as_optional_tensors", OPTIONALS, MXQ_VALUE_TENSOR},
-    {"as_optional_tensor", OPTIONAL, MXQ_VALUE_TENSOR}, {"as_graph", GRAPH, MXQ_VALUE_OTHER}, {"as_sym_bool", SYM, MXQ_VALUE_BOOL},
-    {"as_sym_bools", SYMS, MXQ_VALUE_BOOL}, {"as_sym_float", SYM, MXQ_VALUE_FLOAT}, {"as_sym_floats", SYMS, MXQ_VALUE_FLOAT},
-    {"as_floats", FLOATS, MXQ_VALUE_FLOAT}, {"as_bools", BOOLS, MXQ_VALUE_BOOL}, {"as_strings", TEXTS, MXQ_VALUE_STRING},
-    {"as_custom_obj", NAMED, MXQ_VALUE_OTHER}, {"as_operator", TEXT, MXQ_VALUE_OTHER}, {"as_complex", COMPLEX, MXQ_VALUE_OTHER},
-    {"as_nested_tensors", NAMED_LISTS, MXQ_VALUE_TENSOR}, {"as_int_lists", INT_LISTS, MXQ_VALUE_INT},
-    {"as_float_lists", FLOAT_LISTS, MXQ_VALUE_FLOAT}, {"as_string_to_argument", ARGUMENTS, MXQ_VALUE_OTHER},
+static const struct { uint8_t n; const char *key; enum shape shape; enum mxq_value_type type; } kinds[] = {
+    {KEY("as_tensor"), NAMED, MXQ_VALUE_TENSOR}, {KEY("as_int"), INT, MXQ_VALUE_INT}, {KEY("as_tensors"), NAMEDS, MXQ_VALUE_TENSOR},
+    {KEY("as_ints"), INTS, MXQ_VALUE_INT}, {KEY("as_float"), FLOAT, MXQ_VALUE_FLOAT}, {KEY("as_bool"), BOOL, MXQ_VALUE_BOOL},
+    {KEY("as_none"), TRUTH, MXQ_VALUE_NONE}, {KEY("as_sym_int"), SYM, MXQ_VALUE_INT}, {KEY("as_sym_ints"), SYMS, MXQ_VALUE_INT},
+    {KEY("as_scalar_type"), INT, MXQ_VALUE_OTHER}, {KEY("as_string"), TEXT, MXQ_VALUE_STRING}, {KEY("as_device"), DEVICE, MXQ_VALUE_OTHER},
+    {KEY("as_layout"), INT, MXQ_VALUE_OTHER}, {KEY("as_memory_format"), INT, MXQ_VALUE_OTHER}, {KEY("as_optional_tensors"), OPTIONALS, MXQ_VALUE_TENSOR},
+    {KEY("as_optional_tensor"), OPTIONAL, MXQ_VALUE_TENSOR}, {KEY("as_graph"), GRAPH, MXQ_VALUE_OTHER}, {KEY("as_sym_bool"), SYM, MXQ_VALUE_BOOL},
+    {KEY("as_sym_bools"), SYMS, MXQ_VALUE_BOOL}, {KEY("as_sym_float"), SYM, MXQ_VALUE_FLOAT}, {KEY("as_sym_floats"), SYMS, MXQ_VALUE_FLOAT},
+    {KEY("as_floats"), FLOATS, MXQ_VALUE_FLOAT}, {KEY("as_bools"), BOOLS, MXQ_VALUE_BOOL}, {KEY("as_strings"), TEXTS, MXQ_VALUE_STRING},
+    {KEY("as_custom_obj"), NAMED, MXQ_VALUE_OTHER}, {KEY("as_operator"), TEXT, MXQ_VALUE_OTHER}, {KEY("as_complex"), COMPLEX, MXQ_VALUE_OTHER},
+    {KEY("as_nested_tensors"), NAMED_LISTS, MXQ_VALUE_TENSOR}, {KEY("as_int_lists"), INT_LISTS, MXQ_VALUE_INT},
+    {KEY("as_float_lists"), FLOAT_LISTS, MXQ_VALUE_FLOAT}, {KEY("as_string_to_argument"), ARGUMENTS, MXQ_VALUE_OTHER},
 };
 
 static bool wrong(struct mxq_pt2_indexer *ix, const char *what) {
@@ -292,7 +293,7 @@ static bool argument(struct mxq_pt2_indexer *ix, struct mxq_pt2_building *b, enu
   *seen = (struct mxq_pt2_seen){.value = MXQ_NO_NUMBER};
   if (!mxq_pt2_union(ix, what, &s, &n))
     return false;
-  for (i = 0; i < count && !mxq_pt2_is(s, n, kinds[i].key); i++)
+  for (i = 0; i < count && (kinds[i].n != n || memcmp(s, kinds[i].key, n) != 0); i++)
     ;
   if (i == count)
     return mxq_pt2_refuse(ix, MXQ_ERR_UNSUPPORTED, mxq_json_offset(ix->json), "an argument of the kind '%.*s', which is not known", n > 60 ? 60 : (int)n, s);

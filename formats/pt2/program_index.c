@@ -88,8 +88,6 @@ struct mxq_span mxq_pt2_span(const struct mxq_pt2_indexer *ix, size_t at) {
   return (struct mxq_span){(uint32_t)at, (uint32_t)(mxq_json_end_offset(ix->json) - at)};
 }
 
-bool mxq_pt2_is(const char *s, size_t n, const char *word) { return n == strlen(word) && memcmp(s, word, n) == 0; }
-
 bool mxq_pt2_union(struct mxq_pt2_indexer *ix, const char *what, const char **key, size_t *n) {
   if (!mxq_json_expect(ix->json, MXQ_JSON_OBJECT))
     return false;

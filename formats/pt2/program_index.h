@@ -6,6 +6,8 @@
 #ifndef MXQ_PT2_PROGRAM_INDEX_H
 #define MXQ_PT2_PROGRAM_INDEX_H
 
+#include <string.h>
+
 #include "formats/pt2/program.h"
 
 /* An input or output as the signature has it. */
@@ -66,7 +68,8 @@ bool mxq_pt2_room(struct mxq_pt2_indexer *ix, void *array, uint32_t *room, uint3
 const char *mxq_pt2_keep(struct mxq_pt2_indexer *ix, const char *s, size_t n);
 /* From `at` to where the parser is. */
 struct mxq_span mxq_pt2_span(const struct mxq_pt2_indexer *ix, size_t at);
-bool mxq_pt2_is(const char *s, size_t n, const char *word);
+/* Inline, so that the lengths of words are constants. */
+static inline bool mxq_pt2_is(const char *s, size_t n, const char *word) { return n == strlen(word) && memcmp(s, word, n) == 0; }
 /* An object with one key: up to the key, and behind its value. `what` is for messages. */
 bool mxq_pt2_union(struct mxq_pt2_indexer *ix, const char *what, const char **key, size_t *n);
 bool mxq_pt2_union_end(struct mxq_pt2_indexer *ix, const char *what);

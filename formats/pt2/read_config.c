@@ -333,7 +333,7 @@ static void add(struct config *c, const char *name, const struct payload *p) {
   uint32_t number = (uint32_t)r->stored_count;
   switch (mxq_names_put(&r->stored_names, name, strlen(name), &number)) {
   case MXQ_NAMES_NEW: r->stored_count++; break;
-  case MXQ_NAMES_THERE: refuse(c, MXQ_ERR_MALFORMED, p->at, name, "it stands in both configs"); break;
+  case MXQ_NAMES_THERE: refuse(c, MXQ_ERR_MALFORMED, p->at, name, "it stands twice in the configs"); break;
   case MXQ_NAMES_NOMEM: c->status = mxq_fail_nomem(c->err, r->base.path); break;
   }
 }
@@ -350,6 +350,8 @@ static void read_config(struct config *c) {
       continue;
     }
     found = mxq_json_expect(c->json, MXQ_JSON_OBJECT);
+    if (found && !c->constants)
+      mxq_json_own_keys(c->json);    /* all of them go into stored_names */
     while (c->status == MXQ_OK && mxq_json_next(c->json, &s, &n) == MXQ_JSON_KEY) {
       struct payload p;
       memset(&p, 0, offsetof(struct payload, sizes));
