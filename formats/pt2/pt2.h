@@ -99,6 +99,9 @@ size_t mxq_pt2_model_member(const struct mxq_pt2_reader *r, const char *before, 
 
 /* read_objects.c: a constant that is no tensor, listed only. name is in the arena. */
 enum mxq_status mxq_pt2_object(struct mxq_pt2_reader *r, const char *name, size_t member, struct mxq_error *err);
+/* Their classes, from the program's inputs. False: out of memory. */
+bool mxq_pt2_object_classes(struct mxq_pt2_reader *r, const struct mxq_pt2_program *program);
+
 /* read_index.c: whether the index for small readers fits this file. False: out of memory. */
 bool mxq_pt2_index_fresh(const struct mxq_pt2_reader *r, const char *text, size_t n, bool *fresh);
 
