@@ -59,6 +59,7 @@ struct taking {
   const struct mxq_pt2_node *node;
   struct mxq_arena *arena;
   uint32_t argument;
+  uint32_t taken, graph;             /* of the node: how many of each belong to arguments before; both come in the text's order */
   bool failed;
 };
 
@@ -93,8 +94,10 @@ static void values(struct taking *t, struct mxq_pt2_arg *arg, uint32_t count) {
   if (!numbers)
     return;
   memset(numbers, 0xFF, count * sizeof *numbers);
-  for (uint32_t i = 0; i < t->node->taken_count; i++) {
-    const struct mxq_pt2_taken *taken = &t->g->taken[t->node->first_taken + i];
+  for (; t->taken < t->node->taken_count; t->taken++) {
+    const struct mxq_pt2_taken *taken = &t->g->taken[t->node->first_taken + t->taken];
+    if (taken->argument > t->argument)
+      break;
     if (taken->argument == t->argument && taken->item < count)
       numbers[taken->item] = taken->value;
   }
@@ -230,11 +233,9 @@ static void take(struct taking *t, struct mxq_pt2_arg *arg, struct mxq_scan *s) 
       arg->kind = MXQ_ARG_GRAPH;
       size_t at = (size_t)(s->p - t->p->text);
       mxq_scan_skip(s);
-      for (uint32_t i = 0; i < t->node->graph_count; i++) {
-        size_t graph_at = t->p->graphs[t->node->first_graph + i].span.at;
-        if (graph_at >= at && graph_at < (size_t)(s->p - t->p->text))
-          arg->graph = t->node->first_graph + i;
-      }
+      while (t->graph + 1 < t->node->graph_count && t->p->graphs[t->node->first_graph + t->graph].span.at < at)
+        t->graph++;                  /* those inside of other arguments */
+      arg->graph = t->node->first_graph + t->graph;
     } else {                         /* as_tensor, as_int, as_bool, as_float, as_none, and the rest */
       *s = whole;
       one_of(t, arg, s);

@@ -94,7 +94,7 @@ static struct hand_zip *hand_archive(const char *program, const char *weights, u
 }
 
 /* A copy of text with the nth `from` (0: the first) replaced; malloced. It must be there. */
-static char *hand_edit(const char *text, const char *from, const char *to, unsigned nth) {
+__attribute__((unused)) static char *hand_edit(const char *text, const char *from, const char *to, unsigned nth) {
   const char *at = strstr(text, from);
   for (; at && nth; nth--)
     at = strstr(at + 1, from);

@@ -80,7 +80,7 @@ static const char weights[] = "{\"config\": {" STORED("w", "weight_0", "true", W
 static const char constants[] = "{\"config\": {" STORED("tmp", "tensor_0", "false", META("5", I(2), I(1))) ", "
                                 STORED("k", "tensor_1", "false", META("7", I(4), I(1))) "}}";
 
-static enum mxq_status open_text(const char *program, mxq_reader **r, struct mxq_error *err) {
+__attribute__((unused)) static enum mxq_status open_text(const char *program, mxq_reader **r, struct mxq_error *err) {
   static struct hand_zip *z;         /* the reader reads from it */
   struct mxq_source source;
   free(z);
