@@ -73,9 +73,14 @@ struct mxq_pt2_input_spec {
   uint8_t kind;                      /* enum mxq_pt2_spec */
   uint32_t stored;                   /* number in reader->stored; MXQ_NO_NUMBER when it stands for no tensor */
 };
+enum mxq_pt2_output_kind {
+  MXQ_OUTPUT_USER, MXQ_OUTPUT_BUFFER_MUTATION, MXQ_OUTPUT_PARAMETER_MUTATION, MXQ_OUTPUT_PARAMETER_GRADIENT, MXQ_OUTPUT_LOSS, MXQ_OUTPUT_INPUT_GRADIENT,
+  MXQ_OUTPUT_INPUT_MUTATION, MXQ_OUTPUT_TOKEN
+};
 struct mxq_pt2_output_spec {
   struct mxq_span span;
   bool user;                         /* user_output */
+  uint8_t kind;                      /* enum mxq_pt2_output_kind */
   uint32_t stored;                   /* buffer_mutation, parameter_mutation, gradient_to_parameter: the tensor; else MXQ_NO_NUMBER */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "formats/pt2/program_index.h"
+#include "formats/pt2/program_scan.h"
 
 #define NAME(v) (v)->name_n > 100 ? 100 : (v)->name_n, (v)->name
 
@@ -218,6 +219,46 @@ static bool check_stored(struct mxq_pt2_indexer *ix) {
   return true;
 }
 
+/* The input that an output of the program is a mutation or gradient of. */
+static bool check_input(struct mxq_pt2_indexer *ix, const struct mxq_pt2_output_spec *o) {
+  const struct mxq_pt2_subgraph *g = &ix->p->graphs[0];
+  struct mxq_scan s = {.p = ix->p->text + o->span.at};
+  mxq_scan_open(&s);
+  mxq_scan_key(&s);
+  mxq_scan_open(&s);
+  while (mxq_scan_key(&s)) {
+    const char *begin = s.p + 1;
+    bool name = mxq_scan_is(&s, "user_input_name");
+    mxq_scan_skip(&s);
+    if (!name)
+      continue;
+    size_t n = (size_t)(s.p - 1 - begin);
+    uint32_t value = mxq_names_find(&g->by_name, begin, n);
+    if (value == UINT32_MAX || g->values[value].input == MXQ_NO_NUMBER || ix->p->inputs[g->values[value].input].kind != MXQ_SPEC_USER)
+      return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, o->span.at, "an output of the program is to change '%.*s', which is no input", n > 100 ? 100 : (int)n,
+                            begin);
+  }
+  return true;
+}
+
+/* What outputs change is there, and of the right kind. */
+static bool check_changed(struct mxq_pt2_indexer *ix) {
+  for (uint32_t i = 0; i < ix->output_count; i++) {
+    const struct mxq_pt2_output_spec *o = &ix->p->outputs[i];
+    if (o->kind == MXQ_OUTPUT_INPUT_GRADIENT || o->kind == MXQ_OUTPUT_INPUT_MUTATION) {
+      if (!check_input(ix, o))
+        return false;
+    } else if (o->stored != MXQ_NO_NUMBER && !ix->r->program_known) {
+      const struct mxq_pt2_stored *t = &ix->r->stored[o->stored];
+      bool buffer = t->kind == MXQ_KIND_BUFFER || t->kind == MXQ_KIND_NONPERSISTENT;
+      if (o->kind == MXQ_OUTPUT_BUFFER_MUTATION ? !buffer : t->kind != MXQ_KIND_PARAMETER)
+        return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, o->span.at, "tensor '%.200s': an output changes it as a %s, and the inputs have it as something else",
+                              t->name, o->kind == MXQ_OUTPUT_BUFFER_MUTATION ? "buffer" : "parameter");
+    }
+  }
+  return true;
+}
+
 bool mxq_pt2_check_program(struct mxq_pt2_indexer *ix) {
-  return check_ends(ix, true) && check_ends(ix, false) && check_stored(ix) && order_graphs(ix);
+  return check_ends(ix, true) && check_ends(ix, false) && check_stored(ix) && check_changed(ix) && order_graphs(ix);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A graph: inputs, outputs, nodes and their tables. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,11 +150,12 @@ static bool keys(struct mxq_pt2_indexer *ix, struct mxq_pt2_building *b) {
   const char *s;
   size_t n;
   unsigned has = 0, k;
+  bool single = false;
   if (!mxq_json_expect(ix->json, MXQ_JSON_OBJECT))
     return false;
   size_t at = mxq_json_offset(ix->json);
   while (mxq_pt2_ok(ix) && mxq_json_next(ix->json, &s, &n) == MXQ_JSON_KEY) {
-    bool single;
+    bool truth;
     for (k = 0; k < 6 && !mxq_pt2_is(s, n, needed[k]); k++)
       ;
     has |= 1u << k;
@@ -169,7 +171,7 @@ static bool keys(struct mxq_pt2_indexer *ix, struct mxq_pt2_building *b) {
       else if (mxq_pt2_is(s, n, "custom_obj_values"))
         mxq_pt2_values(ix, b, MXQ_VALUE_OTHER);
       else if (mxq_pt2_is(s, n, "is_single_tensor_return"))
-        mxq_json_bool(ix->json, &single);
+        single = mxq_json_bool(ix->json, &truth) && truth;
       else
         mxq_json_skip(ix->json, MXQ_JSON_KEY);
     }
@@ -177,6 +179,8 @@ static bool keys(struct mxq_pt2_indexer *ix, struct mxq_pt2_building *b) {
   for (k = 0; k < 6; k++)
     if (mxq_pt2_ok(ix) && !(has >> k & 1))
       return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, at, "the graph has no %s", needed[k]);
+  if (single && b->g.output_count != 1)
+    return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, at, "the graph returns one tensor and has %" PRIu32 " outputs", b->g.output_count);
   b->g.span = mxq_pt2_span(ix, at);
   return mxq_pt2_ok(ix);
 }

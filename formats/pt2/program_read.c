@@ -161,11 +161,15 @@ static bool range_constraints(struct mxq_pt2_indexer *ix) {
 static bool schema_version(struct mxq_pt2_indexer *ix) {
   const char *s;
   size_t n;
-  uint64_t major;
-  bool has_major = false;
+  uint64_t major, minor;
+  bool has_major = false, has_minor = false;
   if (!mxq_json_expect(ix->json, MXQ_JSON_OBJECT))
     return false;
   while (mxq_pt2_ok(ix) && mxq_json_next(ix->json, &s, &n) == MXQ_JSON_KEY) {
+    if (mxq_pt2_is(s, n, "minor")) {
+      has_minor = mxq_json_u64(ix->json, &minor);
+      continue;
+    }
     if (!mxq_pt2_is(s, n, "major")) {
       mxq_json_skip(ix->json, MXQ_JSON_KEY);
       continue;
@@ -175,7 +179,7 @@ static bool schema_version(struct mxq_pt2_indexer *ix) {
                      (unsigned long long)major);
     has_major = true;
   }
-  return has_major && mxq_pt2_ok(ix);
+  return has_major && has_minor && mxq_pt2_ok(ix);
 }
 
 static bool torch_version(struct mxq_pt2_indexer *ix) {
@@ -214,7 +218,7 @@ static void exported_program(struct mxq_pt2_indexer *ix) {
     }
   }
   if (!has_version)
-    mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, 0, "the program states no schema_version");
+    mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, 0, "the program states no whole schema_version (major and minor)");
   if (!has_module || !has_opset || !has_ranges)
     mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, 0, "the program has no %s", !has_module ? "graph_module" : !has_opset ? "opset_version" : "range_constraints");
 }

@@ -94,6 +94,8 @@ static bool stands_for(struct mxq_pt2_indexer *ix, enum mxq_pt2_spec kind, const
                           t->constant ? "constant" : "weight", constant ? "constant" : "weight");
   if (kind == MXQ_SPEC_PARAMETER && !t->parameter)
     return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, spec->at, "tensor '%.200s': a parameter to the program, and none to the config", t->name);
+  if (ix->r->program_known)          /* the manifest may have said better since */
+    return true;
   t->named = true;
   t->kind = kind == MXQ_SPEC_PARAMETER ? MXQ_KIND_PARAMETER
             : kind == MXQ_SPEC_CONSTANT ? MXQ_KIND_CONSTANT
@@ -146,7 +148,7 @@ static bool input_spec(struct mxq_pt2_indexer *ix) {
 }
 
 static bool output_spec(struct mxq_pt2_indexer *ix) {
-  static const struct { const char *key, *target; } kinds[] = {
+  static const struct { const char *key, *target; } kinds[] = { /* by enum mxq_pt2_output_kind */
       {"user_output", ""}, {"buffer_mutation", "buffer_name"}, {"parameter_mutation", "parameter_name"}, {"gradient_to_parameter", "parameter_name"},
       {"loss_output", ""}, {"gradient_to_user_input", "user_input_name"}, {"user_input_mutation", "user_input_name"}, {"token", ""}};
   static const char what[] = "an output of the program";
@@ -165,12 +167,12 @@ static bool output_spec(struct mxq_pt2_indexer *ix) {
     return false;
   if (!spec.has_arg)
     return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, at, "%s without arg", what);
-  if (k >= 1 && k <= 3 && (number = stored(ix, &spec)) == UINT32_MAX)
+  if (k >= MXQ_OUTPUT_BUFFER_MUTATION && k <= MXQ_OUTPUT_PARAMETER_GRADIENT && (number = stored(ix, &spec)) == UINT32_MAX)
     return false;
   if (!mxq_pt2_room(ix, &p->outputs, &ix->output_spec_room, ix->output_count, sizeof *p->outputs) ||
       !remember(ix, &ix->output_names, &ix->output_room, ix->output_count, &spec))
     return false;
-  p->outputs[ix->output_count++] = (struct mxq_pt2_output_spec){mxq_pt2_span(ix, at), k == 0, number};
+  p->outputs[ix->output_count++] = (struct mxq_pt2_output_spec){mxq_pt2_span(ix, at), k == MXQ_OUTPUT_USER, (uint8_t)k, number};
   return true;
 }
 

@@ -89,6 +89,22 @@ static uint32_t sizes(struct mxq_pt2_indexer *ix) {
   return count;
 }
 
+/* {"type": "cpu", "index": null} */
+static bool device(struct mxq_pt2_indexer *ix) {
+  const char *s;
+  size_t n;
+  bool has_type = false;
+  if (!mxq_json_expect(ix->json, MXQ_JSON_OBJECT))
+    return false;
+  while (mxq_pt2_ok(ix) && mxq_json_next(ix->json, &s, &n) == MXQ_JSON_KEY) {
+    if (mxq_pt2_is(s, n, "type"))
+      has_type = mxq_json_expect(ix->json, MXQ_JSON_STRING);
+    else
+      mxq_json_skip(ix->json, MXQ_JSON_KEY);
+  }
+  return has_type;
+}
+
 enum { DTYPE = 1, SIZES = 2, GRAD = 4, DEVICE = 8, STRIDES = 16, OFFSET = 32, LAYOUT = 64, ALL = 127 };
 
 static bool tensor_meta(struct mxq_pt2_indexer *ix, uint8_t *dtype) {
@@ -102,8 +118,8 @@ static bool tensor_meta(struct mxq_pt2_indexer *ix, uint8_t *dtype) {
     if (mxq_pt2_is(s, n, "dtype")) {
       has |= DTYPE;
       if (mxq_json_u64(ix->json, &number)) {
-        if (number > UINT8_MAX)
-          return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, mxq_json_offset(ix->json), "there is no dtype of number %llu", (unsigned long long)number);
+        if (mxq_pt2_dtype(number) == MXQ_DTYPE_NONE)
+          return mxq_pt2_refuse(ix, MXQ_ERR_UNSUPPORTED, mxq_json_offset(ix->json), "its dtype, number %llu, is not known", (unsigned long long)number);
         *dtype = (uint8_t)number;
       }
     } else if (mxq_pt2_is(s, n, "sizes")) {
@@ -116,21 +132,20 @@ static bool tensor_meta(struct mxq_pt2_indexer *ix, uint8_t *dtype) {
       has |= GRAD;
       mxq_json_bool(ix->json, &grad);
     } else if (mxq_pt2_is(s, n, "device")) {
-      has |= DEVICE;
-      mxq_json_expect(ix->json, MXQ_JSON_OBJECT);
-      mxq_json_skip(ix->json, MXQ_JSON_OBJECT);
+      has |= device(ix) ? DEVICE : 0;
     } else if (mxq_pt2_is(s, n, "storage_offset")) {
       has |= OFFSET;
       symbol(ix, "as_int", false);
     } else if (mxq_pt2_is(s, n, "layout")) {
       has |= LAYOUT;
-      mxq_json_u64(ix->json, &number);
+      if (mxq_json_u64(ix->json, &number) && number > 7)
+        return mxq_pt2_refuse(ix, MXQ_ERR_UNSUPPORTED, mxq_json_offset(ix->json), "its layout, number %llu, is not known", (unsigned long long)number);
     } else {
       mxq_json_skip(ix->json, MXQ_JSON_KEY);
     }
   }
   if (has != ALL)
-    return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, at, "dtype, sizes, strides, storage_offset, requires_grad, device and layout must all be there");
+    return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, at, "dtype, sizes, strides, storage_offset, requires_grad, device (with its type) and layout must all be there");
   return size_count == stride_count || mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, at, "it has not as many strides as sizes");
 }
 
