@@ -11,7 +11,15 @@ static void quote(FILE *f, const char *s) {
   fputc('"', f);
   while (*s) {
     uint32_t c = 0;
-    size_t n = text_decode(s, &c);
+    size_t n = 0;
+    while (s[n] >= 0x20 && s[n] < 0x7F && s[n] != '"' && s[n] != '\\') /* mostly all of it */
+      n++;
+    if (n) {
+      fwrite(s, 1, n, f);
+      s += n;
+      continue;
+    }
+    n = text_decode(s, &c);
     if (n == 0) {
       fputs("\\ufffd", f);
       n = 1;
