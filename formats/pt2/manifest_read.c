@@ -206,6 +206,22 @@ static void metadata(struct read *m) {
   }
 }
 
+/* Names of constants that decoding nodes look values up in: no tensors of the user's. */
+static void tables(struct read *m) {
+  const char *s;
+  size_t n;
+  enum mxq_json_type type;
+  if (!mxq_json_expect(m->json, MXQ_JSON_ARRAY))
+    return;
+  while ((type = mxq_json_next(m->json, &s, &n)) == MXQ_JSON_STRING) {
+    uint32_t i = mxq_names_find(&m->r->stored_names, s, n);
+    if (i != UINT32_MAX && m->r->stored[i].constant)
+      m->r->stored[i].hidden = true;
+  }
+  if (type != MXQ_JSON_ARRAY_END)
+    mxq_json_reject(m->json, mxq_json_offset(m->json), "the name of a table was expected");
+}
+
 /* Old archives have the entries in "mx" itself: those whose "mx" has neither "version" nor "tensors". */
 static enum mxq_status find_style(const char *text, size_t n, bool *there, bool *flat, struct mxq_error *err) {
   mxq_json *json;
@@ -256,6 +272,8 @@ static void mx(struct read *m, bool flat) {
       entries(m, false);
     } else if (is(s, n, "kept")) {
       entries(m, true);
+    } else if (is(s, n, "tables")) {
+      tables(m);
     } else if (is(s, n, "metadata")) {
       metadata(m);
     } else {

@@ -22,7 +22,8 @@ bool mxq_pt2_unused(const struct mxq_pt2_program *p, uint32_t value, const unsig
 struct mxq_pt2_manifest_doc {
   char *text;                        /* decoded */
   size_t size;
-  struct mxq_span mx, tensors, kept; /* the member "mx"; the objects in it; n 0: not there */
+  struct mxq_span mx, mx_value;      /* the member "mx"; its value, when that is an object; n 0: not there */
+  struct mxq_span tensors, kept, tables; /* objects and array in it; n 0: not there */
   struct mxq_arena arena;
 };
 /* What a manifest says about the source of a tensor; zero and NULL where it says nothing. */
@@ -31,6 +32,7 @@ struct mxq_pt2_source {
   const int64_t *strides;
   uint32_t stride_count;
   uint64_t storage_offset;
+  bool parameter;                    /* only said of tensors that no input stands for */
   uint32_t place[3];                 /* among graph.inputs, tensor_values and entries of the config; MXQ_NO_NUMBER */
 };
 /* All NULL and 0 when there is no manifest. MXQ_ERR_NOMEM. After a failure too: free. */

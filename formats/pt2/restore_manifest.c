@@ -70,9 +70,12 @@ enum mxq_status mxq_pt2_manifest_doc_open(struct mxq_pt2_manifest_doc *d, const 
     return MXQ_OK;
   struct mxq_span top = {(uint32_t)(brace - d->text), (uint32_t)(d->size - (size_t)(brace - d->text))};
   bool fine = find(&d->arena, d->text, top, "mx", &d->mx, &value);
-  value = object_only(d->text, value);
+  d->mx_value = value = object_only(d->text, value);
   if (fine && value.n) {
-    fine = find(&d->arena, d->text, value, "tensors", &element, &d->tensors) && find(&d->arena, d->text, value, "kept", &element, &d->kept);
+    fine = find(&d->arena, d->text, value, "tensors", &element, &d->tensors) && find(&d->arena, d->text, value, "kept", &element, &d->kept) &&
+           find(&d->arena, d->text, value, "tables", &element, &d->tables);
+    if (d->tables.n && d->text[d->tables.at] != '[')
+      d->tables.n = 0;
     d->tensors = object_only(d->text, d->tensors);
     d->kept = object_only(d->text, d->kept);
   }
@@ -142,6 +145,7 @@ static bool read_source(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_
   for (int i = 0; i < 3 && cJSON_IsArray(place); i++)
     if (number_of(cJSON_GetArrayItem(place, i), UINT32_MAX - 1, &d))
       s->place[i] = (uint32_t)d;
+  s->parameter = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "is_param"));
   return text_of(o, "record", arena, &s->record) && text_of(o, "value", arena, &s->value) && device_of(o, arena, &s->device) &&
          strides_of(o, arena, s);
 }

@@ -48,12 +48,18 @@ static enum mxq_status measure(struct mxq_tensor *t, struct mxq_error *err) {
   return fits ? MXQ_OK : mxq_fail(err, MXQ_ERR_USAGE, t->name, "the shape's product does not fit in 63 bits");
 }
 
-static enum mxq_status copy_tensor(struct mxq_pt2_writer *w, const struct mxq_tensor *from, struct mxq_tensor *t, struct mxq_error *err) {
+enum mxq_status mxq_pt2_copy_tensor(struct mxq_arena *arena, const struct mxq_tensor *from, struct mxq_tensor *t, struct mxq_error *err) {
   bool failed = false, mx = from->format != MXQ_FORMAT_NONE;
+  if (mx && (!mxq_format_name(from->format) || from->ndim == 0 || from->axis_first > from->axis_last || from->axis_last >= from->ndim))
+    return mxq_fail(err, MXQ_ERR_USAGE, from->name, "axes %u to %u of %u dimensions cannot be blocked", from->axis_first, from->axis_last,
+                    from->ndim);
+  if (mx && from->dtype != MXQ_F32 && from->dtype != MXQ_BF16 && from->dtype != MXQ_F16)
+    return mxq_fail(err, MXQ_ERR_USAGE, from->name, "the source dtype of an MX tensor must be f32, bf16 or f16, not %s",
+                    mxq_dtype_name(from->dtype));
   *t = (struct mxq_tensor){.dtype = from->dtype, .format = from->format, .ndim = from->ndim, .kind = from->kind,
                            .requires_grad = from->requires_grad};
-  t->name = copy_text(&w->arena, from->name, &failed);
-  uint64_t *shape = mxq_arena_alloc(&w->arena, from->ndim * sizeof *shape);
+  t->name = copy_text(arena, from->name, &failed);
+  uint64_t *shape = mxq_arena_alloc(arena, from->ndim * sizeof *shape);
   if (shape && from->ndim)
     memcpy(shape, from->shape, from->ndim * sizeof *shape);
   t->shape = shape;
@@ -61,11 +67,11 @@ static enum mxq_status copy_tensor(struct mxq_pt2_writer *w, const struct mxq_te
   if (mx) {
     t->axis_first = from->axis_first;
     t->axis_last = from->axis_last;
-    t->scale_rule = copy_text(&w->arena, from->scale_rule ? from->scale_rule : "auto", &failed);
-    t->compat = copy_text(&w->arena, from->compat ? from->compat : "-", &failed);
-    t->round = copy_text(&w->arena, from->round ? from->round : "rne", &failed);
-    t->neg_zero = copy_text(&w->arena, from->neg_zero ? from->neg_zero : "keep", &failed);
-    t->nonfinite = copy_text(&w->arena, from->nonfinite ? from->nonfinite : "error", &failed);
+    t->scale_rule = copy_text(arena, from->scale_rule ? from->scale_rule : "auto", &failed);
+    t->compat = copy_text(arena, from->compat ? from->compat : "-", &failed);
+    t->round = copy_text(arena, from->round ? from->round : "rne", &failed);
+    t->neg_zero = copy_text(arena, from->neg_zero ? from->neg_zero : "keep", &failed);
+    t->nonfinite = copy_text(arena, from->nonfinite ? from->nonfinite : "error", &failed);
   }
   return failed ? mxq_fail_nomem(err, from->name) : measure(t, err);
 }
@@ -73,13 +79,6 @@ static enum mxq_status copy_tensor(struct mxq_pt2_writer *w, const struct mxq_te
 static enum mxq_status add(struct mxq_writer *base, const struct mxq_tensor *from, struct mxq_error *err) {
   struct mxq_pt2_writer *w = (struct mxq_pt2_writer *)base;
   assert(!w->ran);
-  bool mx = from->format != MXQ_FORMAT_NONE;
-  if (mx && (!mxq_format_name(from->format) || from->ndim == 0 || from->axis_first > from->axis_last || from->axis_last >= from->ndim))
-    return mxq_fail(err, MXQ_ERR_USAGE, from->name, "axes %u to %u of %u dimensions cannot be blocked", from->axis_first, from->axis_last,
-                    from->ndim);
-  if (mx && from->dtype != MXQ_F32 && from->dtype != MXQ_BF16 && from->dtype != MXQ_F16)
-    return mxq_fail(err, MXQ_ERR_USAGE, from->name, "the source dtype of an MX tensor must be f32, bf16 or f16, not %s",
-                    mxq_dtype_name(from->dtype));
   if (w->count == w->capacity) {
     size_t capacity = w->capacity ? 2 * w->capacity : 64;
     struct mxq_pt2_item *items = realloc(w->items, capacity * sizeof *items);
@@ -92,7 +91,7 @@ static enum mxq_status add(struct mxq_writer *base, const struct mxq_tensor *fro
     return mxq_fail(err, MXQ_ERR_USAGE, from->name, "too many tensors");
   struct mxq_pt2_item *item = &w->items[w->count];
   *item = (struct mxq_pt2_item){0};
-  enum mxq_status status = copy_tensor(w, from, &item->t, err);
+  enum mxq_status status = mxq_pt2_copy_tensor(&w->arena, from, &item->t, err);
   if (status != MXQ_OK)
     return status;
   uint32_t number = (uint32_t)w->count;
@@ -103,7 +102,7 @@ static enum mxq_status add(struct mxq_writer *base, const struct mxq_tensor *fro
   }
   mxq_pt2_plan_free(w);
   w->count++;
-  w->quantized += mx;
+  w->quantized += from->format != MXQ_FORMAT_NONE;
   return MXQ_OK;
 }
 

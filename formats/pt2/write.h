@@ -54,7 +54,9 @@ struct mxq_pt2_writer {
   struct mxq_pt2_out out;
 };
 
-/* write.c: for byte_scales. MXQ_ERR_UNSUPPORTED naming the tensor when one of n scales is 255. */
+/* write.c: checks and measures a tensor that is added; texts and shape go to the arena, strides do not. MXQ_ERR_USAGE, MXQ_ERR_NOMEM. */
+enum mxq_status mxq_pt2_copy_tensor(struct mxq_arena *arena, const struct mxq_tensor *from, struct mxq_tensor *t, struct mxq_error *err);
+/* For byte_scales. MXQ_ERR_UNSUPPORTED naming the tensor when one of n scales is 255. */
 enum mxq_status mxq_pt2_check_scales(const void *scales, size_t n, const char *name, struct mxq_error *err);
 
 /* write_plan.c */

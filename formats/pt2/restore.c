@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* The way back within an edit: plain tensors that replace MX ones, as the manifest remembers them. */
+#include "formats/pt2/restore.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/pt2/edit.h"
+#include "formats/pt2/reorder.h"
+#include "formats/pt2/restore_list.h"
+#include "lib/base/fail.h"
+
+struct back {
+  struct mxq_pt2_edit *e;
+  const struct mxq_pt2_program *p;
+  struct mxq_pt2_manifest_doc doc;
+  struct mxq_names names;            /* of all tensors that come back -> number in plain */
+  struct mxq_pt2_plain *plain;       /* side by side for each item */
+  struct mxq_pt2_source *sources;    /* by number in plain */
+  uint32_t *tensors;                 /* of the reader, by number in plain */
+  size_t count;
+  struct mxq_pt2_group *groups;
+  struct mxq_pt2_recognised *found;
+  size_t found_count;
+  bool looked;
+  bool *tables;                      /* by stored tensor */
+  struct mxq_error *err;
+};
+
+static enum mxq_status nomem(struct back *b) { return mxq_fail_nomem(b->err, b->p->member); }
+
+/* All names of each item: the reader's tensors over the same codes and scales. */
+static enum mxq_status collect(struct back *b) {
+  const struct mxq_pt2_reader *r = b->e->reader;
+  size_t n = r->base.count + 1, g = 0;
+  b->plain = calloc(n, sizeof *b->plain);
+  b->tensors = malloc(n * sizeof *b->tensors);
+  b->groups = calloc(b->e->back_count + 1, sizeof *b->groups);
+  if (!b->plain || !b->tensors || !b->groups)
+    return nomem(b);
+  /* a list for each item would do; tensors over one codes tensor stand side by side in the reader */
+  for (size_t k = 0; k < b->e->count; k++) {
+    const struct mxq_pt2_edit_item *item = &b->e->items[k];
+    if (!item->back)
+      continue;
+    struct mxq_pt2_group *group = &b->groups[g++];
+    *group = (struct mxq_pt2_group){.codes = item->stored[0], .scales = item->stored[1], .plain = &b->plain[b->count]};
+    uint32_t first = item->tensor, last = item->tensor;
+    while (first > 0 && r->parts[first - 1].part[0] == group->codes && r->base.tensors[first - 1].format != MXQ_FORMAT_NONE)
+      first--;
+    while (last + 1 < r->base.count && r->parts[last + 1].part[0] == group->codes && r->base.tensors[last + 1].format != MXQ_FORMAT_NONE)
+      last++;
+    for (uint32_t i = first; i <= last; i++) {
+      uint32_t number = (uint32_t)b->count;
+      const char *name = r->base.tensors[i].name;
+      if (mxq_names_put(&b->names, name, strlen(name), &number) == MXQ_NAMES_NOMEM)
+        return nomem(b);
+      b->tensors[b->count++] = i;
+      group->count++;
+    }
+  }
+  b->sources = calloc(b->count + 1, sizeof *b->sources);
+  if (!b->sources)
+    return nomem(b);
+  for (size_t i = 0; i < b->count; i++)
+    memset(b->sources[i].place, 0xFF, sizeof b->sources[i].place);
+  enum mxq_status status = mxq_pt2_manifest_doc_open(&b->doc, b->p, b->err);
+  return status == MXQ_OK ? mxq_pt2_sources_read(&b->doc, &b->names, b->sources, b->err) : status;
+}
+
+/* The value of that name, when a node makes it and it is what the tensor was. */
+static uint32_t value_by_name(const struct back *b, const char *name, const struct mxq_tensor *t) {
+  const struct mxq_pt2_subgraph *g = &b->p->graphs[0];
+  uint32_t i = name ? mxq_names_find(&g->by_name, name, strlen(name)) : UINT32_MAX;
+  int64_t sizes[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM];
+  uint32_t ndim;
+  if (i == UINT32_MAX || g->values[i].node == MXQ_NO_NUMBER || g->values[i].type != MXQ_VALUE_TENSOR ||
+      mxq_pt2_dtype(g->values[i].dtype) != t->dtype)
+    return MXQ_NO_NUMBER;
+  mxq_pt2_value_meta(b->p, &g->values[i], &ndim, sizes, strides);
+  if (ndim != t->ndim)
+    return MXQ_NO_NUMBER;
+  for (uint32_t a = 0; a < ndim; a++)
+    if (sizes[a] < 0 || (uint64_t)sizes[a] != t->shape[a])
+      return MXQ_NO_NUMBER;
+  return i;
+}
+
+/* The decoded value by what the program computes, where the manifest does not lead to it (it was decomposed, or is not ours). */
+static enum mxq_status value_by_pattern(struct back *b, const struct mxq_pt2_group *group, uint32_t *value) {
+  if (!b->looked) {
+    enum mxq_status status = mxq_pt2_recognise(b->e->reader, b->p, &b->found, &b->found_count, b->err);
+    if (status != MXQ_OK)
+      return status;
+    b->looked = true;
+  }
+  for (size_t i = 0; i < b->found_count; i++)
+    if (b->found[i].codes == group->codes && b->found[i].scales == group->scales)
+      *value = b->found[i].value;
+  return MXQ_OK;
+}
+
+static bool is_used(const struct back *b, uint32_t stored) {
+  const struct mxq_pt2_subgraph *g = &b->p->graphs[0];
+  uint32_t input = b->e->input_of[stored];
+  return input != MXQ_NO_NUMBER && g->values[g->inputs_values[input]].use_count > 0;
+}
+
+/* A name for a value that the program has to get again. */
+static const char *new_value_name(struct back *b, const struct mxq_tensor *t) {
+  struct mxq_text s = {0};
+  mxq_text_addf(&s, "%c_", t->kind == MXQ_KIND_PARAMETER ? 'p' : 'b');
+  for (const char *c = t->name; *c; c++)
+    mxq_text_add(&s, (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ? c : "_", 1);
+  const char *name = NULL;
+  for (unsigned k = 0; !s.failed && !name && k < 1u << 20; k++) {
+    char ending[16] = "";
+    if (k)
+      snprintf(ending, sizeof ending, "_%u", k);
+    struct mxq_text u = {0};
+    mxq_text_add(&u, s.data, s.size);
+    mxq_text_add(&u, ending, strlen(ending));
+    if (u.failed)
+      s.failed = true;
+    else if (mxq_names_find(&b->p->graphs[0].by_name, u.data, u.size) == UINT32_MAX)
+      name = mxq_arena_text(&b->e->plan_arena, u.data, u.size);
+    mxq_text_free(&u);
+    if (!name && !s.failed && mxq_names_find(&b->p->graphs[0].by_name, s.data, s.size) == UINT32_MAX && k == 0)
+      s.failed = true; /* the arena had no memory */
+  }
+  mxq_text_free(&s);
+  return name;
+}
+
+static enum mxq_status describe(struct back *b, struct mxq_pt2_group *group, struct mxq_pt2_plain *x, size_t number) {
+  const struct mxq_pt2_reader *r = b->e->reader;
+  const struct mxq_tensor *t = &r->base.tensors[b->tensors[number]];
+  const struct mxq_pt2_source *s = &b->sources[number];
+  const struct mxq_pt2_subgraph *g = &b->p->graphs[0];
+  bool first = x == group->plain;
+  *x = (struct mxq_pt2_plain){.fqn = t->name, .value = value_by_name(b, s->value, t), .dtype = mxq_pt2_stored_dtype(t->dtype), .ndim = t->ndim,
+                              .shape = t->shape, .parameter = t->kind == MXQ_KIND_PARAMETER || (t->kind == MXQ_KIND_UNREFERENCED && s->parameter), .requires_grad = t->requires_grad,
+                              .device = s->device, .input_place = s->place[0], .value_place = s->place[1], .entry_place = s->place[2]};
+  if (s->stride_count == t->ndim && t->elements && mxq_pt2_dense(t->shape, s->strides, t->ndim))
+    x->strides = s->strides;
+  if (x->value == MXQ_NO_NUMBER && first && is_used(b, group->codes)) {
+    enum mxq_status status = value_by_pattern(b, group, &x->value);
+    if (status != MXQ_OK)
+      return status;
+    if (x->value == MXQ_NO_NUMBER)
+      return mxq_fail(b->err, MXQ_ERR_UNSUPPORTED, t->name,
+                      "the nodes that decode it are not found in the program: they cannot be taken out; write safetensors instead");
+  }
+  x->unreferenced = x->value == MXQ_NO_NUMBER && !s->value && b->e->input_of[group->codes] == MXQ_NO_NUMBER;
+  if (x->value != MXQ_NO_NUMBER)
+    x->value_name = mxq_arena_text(&b->e->plan_arena, g->values[x->value].name, g->values[x->value].name_n);
+  else
+    x->value_name = s->value ? s->value : x->unreferenced ? "" : new_value_name(b, t);
+  return x->value_name ? MXQ_OK : nomem(b);
+}
+
+/* ---- records ---- */
+
+static bool member_exists(const struct mxq_pt2_reader *r, const char *record) {
+  return mxq_pt2_member(r, "/data/weights/", record, strlen(record)) != SIZE_MAX;
+}
+
+/* The old record's name, where it is free; else a new one. */
+static enum mxq_status name_record(struct back *b, struct mxq_pt2_edit_item *item, const char *old, struct mxq_names *taken, uint64_t *next) {
+  uint32_t number = 0;
+  if (old && *old && !strchr(old, '/') && !strchr(old, '\\') && strlen(old) < 256 && strcmp(old, ".") != 0 && strcmp(old, "..") != 0 &&
+      !member_exists(b->e->reader, old)) {
+    switch (mxq_names_put(taken, old, strlen(old), &number)) {
+    case MXQ_NAMES_NOMEM: return nomem(b);
+    case MXQ_NAMES_NEW: item->record[0] = old; return MXQ_OK;
+    case MXQ_NAMES_THERE: break;
+    }
+  }
+  for (enum mxq_names_put put = MXQ_NAMES_THERE; put != MXQ_NAMES_NEW;) {
+    char name[40];
+    snprintf(name, sizeof name, "weight_%llu", (unsigned long long)(*next)++);
+    item->record[0] = mxq_arena_text(&b->e->plan_arena, name, strlen(name));
+    put = item->record[0] ? mxq_names_put(taken, item->record[0], strlen(name), &number) : MXQ_NAMES_NOMEM;
+    if (put == MXQ_NAMES_NOMEM)
+      return nomem(b);
+  }
+  return MXQ_OK;
+}
+
+static enum mxq_status describe_all(struct back *b) {
+  struct mxq_names taken = {0};
+  uint64_t next = mxq_pt2_edit_next_record(b->e, "data/weights/", "weight_");
+  enum mxq_status status = MXQ_OK;
+  size_t g = 0, number = 0;
+  for (size_t k = 0; k < b->e->count && status == MXQ_OK; k++) {
+    struct mxq_pt2_edit_item *item = &b->e->items[k];
+    if (!item->back)
+      continue;
+    struct mxq_pt2_group *group = &b->groups[g++];
+    struct mxq_pt2_plain *plain = &b->plain[number];
+    const char *record = NULL;
+    for (size_t i = 0; i < group->count && status == MXQ_OK; i++, number++) {
+      status = describe(b, group, &plain[i], number);
+      record = record ? record : b->sources[number].record;
+    }
+    if (status == MXQ_OK && record && !(record = mxq_arena_text(&b->e->plan_arena, record, strlen(record))))
+      status = nomem(b);
+    if (status == MXQ_OK)
+      status = name_record(b, item, record, &taken, &next);
+    for (size_t i = 0; i < group->count && status == MXQ_OK; i++)
+      plain[i].record = item->record[0];
+    item->fqn[0] = plain[0].fqn;
+    item->t.strides = plain[0].strides;
+    if (status == MXQ_OK && plain[0].strides) { /* the doc goes, the item stays */
+      int64_t *strides = mxq_arena_alloc(&b->e->plan_arena, plain[0].ndim * sizeof *strides);
+      if (!strides)
+        status = nomem(b);
+      else
+        item->t.strides = memcpy(strides, plain[0].strides, plain[0].ndim * sizeof *strides);
+    }
+    item->place = b->e->reader->stored[group->codes].member;
+    b->e->gone[group->codes] = b->e->gone[group->scales] = true;
+  }
+  mxq_names_free(&taken);
+  return status;
+}
+
+/* ---- tables ---- */
+
+static enum mxq_status drop_tables(struct back *b, const bool *was_table) {
+  struct mxq_pt2_list_edit entries = {.arena = &b->e->plan_arena};
+  for (uint32_t i = 0; i < b->e->reader->stored_count; i++) {
+    if (!was_table[i] || b->tables[i])
+      continue;
+    const struct mxq_pt2_config_entry *entry = mxq_pt2_config_find(&b->e->constants_index, b->e->reader->stored[i].name);
+    b->e->gone[i] = true;
+    if (entry)
+      mxq_pt2_list_remove(&entries, entry->span.at);
+  }
+  mxq_pt2_list_done(&entries, &b->e->constants.splices, b->e->constants.text, b->e->constants_index.list);
+  return b->e->constants.splices.failed ? nomem(b) : MXQ_OK;
+}
+
+static enum mxq_status restore(struct back *b) {
+  struct mxq_pt2_edit *e = b->e;
+  size_t n = e->reader->stored_count;
+  bool *was_table = calloc(n + 1, sizeof *was_table);
+  b->tables = calloc(n + 1, sizeof *b->tables);
+  enum mxq_status status = was_table && b->tables ? collect(b) : nomem(b);
+  if (status == MXQ_OK)
+    status = describe_all(b);
+  for (size_t i = 0; i < n && status == MXQ_OK; i++)
+    was_table[i] = b->tables[i] = e->reader->stored[i].constant && e->reader->stored[i].hidden;
+  if (status == MXQ_OK)
+    status = mxq_pt2_restore_texts(e->reader, b->p, b->groups, e->back_count, b->tables, &e->model.splices, e->weights.text, e->weights.n,
+                                   &e->weights.splices, b->err);
+  if (status == MXQ_OK)
+    status = drop_tables(b, was_table);
+  if (status == MXQ_OK)
+    status = mxq_pt2_manifest_strip(&b->doc, b->p, &b->names, &e->model.splices, b->err);
+  free(was_table);
+  return status;
+}
+
+enum mxq_status mxq_pt2_restore(struct mxq_pt2_edit *e, struct mxq_error *err) {
+  struct back b = {.e = e, .p = e->program, .err = err};
+  enum mxq_status status = restore(&b);
+  mxq_pt2_manifest_doc_free(&b.doc);
+  mxq_names_free(&b.names);
+  free(b.plain);
+  free(b.sources);
+  free(b.tensors);
+  free(b.groups);
+  free(b.found);
+  free(b.tables);
+  return status;
+}
