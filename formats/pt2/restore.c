@@ -133,26 +133,8 @@ static const char *new_value_name(struct back *b, const struct mxq_tensor *t) {
   return name;
 }
 
-static enum mxq_status describe(struct back *b, struct mxq_pt2_group *group, struct mxq_pt2_plain *x, size_t number) {
-  const struct mxq_pt2_reader *r = b->e->reader;
-  const struct mxq_tensor *t = &r->base.tensors[b->tensors[number]];
-  const struct mxq_pt2_source *s = &b->sources[number];
+static enum mxq_status name_value(struct back *b, struct mxq_pt2_plain *x, const struct mxq_pt2_source *s, const struct mxq_tensor *t) {
   const struct mxq_pt2_subgraph *g = &b->p->graphs[0];
-  bool first = x == group->plain;
-  *x = (struct mxq_pt2_plain){.fqn = t->name, .value = value_by_name(b, s->value, t), .dtype = mxq_pt2_stored_dtype(t->dtype), .ndim = t->ndim,
-                              .shape = t->shape, .parameter = t->kind == MXQ_KIND_PARAMETER || (t->kind == MXQ_KIND_UNREFERENCED && s->parameter), .requires_grad = t->requires_grad,
-                              .device = s->device, .input_place = s->place[0], .value_place = s->place[1], .entry_place = s->place[2]};
-  if (s->stride_count == t->ndim && t->elements && mxq_pt2_dense(t->shape, s->strides, t->ndim))
-    x->strides = s->strides;
-  if (x->value == MXQ_NO_NUMBER && first && is_used(b, group->codes)) {
-    enum mxq_status status = value_by_pattern(b, group, &x->value);
-    if (status != MXQ_OK)
-      return status;
-    if (x->value == MXQ_NO_NUMBER)
-      return mxq_fail(b->err, MXQ_ERR_UNSUPPORTED, t->name,
-                      "the nodes that decode it are not found in the program: they cannot be taken out; write safetensors instead");
-  }
-  x->unreferenced = x->value == MXQ_NO_NUMBER && !s->value && b->e->input_of[group->codes] == MXQ_NO_NUMBER;
   if (x->value != MXQ_NO_NUMBER)
     x->value_name = mxq_arena_text(&b->e->plan_arena, g->values[x->value].name, g->values[x->value].name_n);
   else
@@ -160,6 +142,33 @@ static enum mxq_status describe(struct back *b, struct mxq_pt2_group *group, str
   return x->value_name ? MXQ_OK : nomem(b);
 }
 
+/* Something uses the codes, and no name of the tensor led to the decoded value: it is found by what the program computes. */
+static enum mxq_status find_value(struct back *b, const struct mxq_pt2_group *group, struct mxq_pt2_plain *plain, size_t number) {
+  const struct mxq_tensor *t = &b->e->reader->base.tensors[b->tensors[number]];
+  for (size_t i = 0; i < group->count; i++)
+    if (plain[i].value != MXQ_NO_NUMBER)
+      return MXQ_OK;
+  if (!is_used(b, group->codes))
+    return MXQ_OK;
+  enum mxq_status status = value_by_pattern(b, group, &plain[0].value);
+  if (status == MXQ_OK && plain[0].value == MXQ_NO_NUMBER)
+    return mxq_fail(b->err, MXQ_ERR_UNSUPPORTED, t->name,
+                    "the nodes that decode it are not found in the program: they cannot be taken out; write safetensors instead");
+  return status == MXQ_OK ? name_value(b, &plain[0], &b->sources[number], t) : status;
+}
+
+static enum mxq_status describe(struct back *b, struct mxq_pt2_group *group, struct mxq_pt2_plain *x, size_t number) {
+  const struct mxq_pt2_reader *r = b->e->reader;
+  const struct mxq_tensor *t = &r->base.tensors[b->tensors[number]];
+  const struct mxq_pt2_source *s = &b->sources[number];
+  *x = (struct mxq_pt2_plain){.fqn = t->name, .value = value_by_name(b, s->value, t), .dtype = mxq_pt2_stored_dtype(t->dtype), .ndim = t->ndim,
+                              .shape = t->shape, .parameter = t->kind == MXQ_KIND_PARAMETER || (t->kind == MXQ_KIND_UNREFERENCED && s->parameter), .requires_grad = t->requires_grad,
+                              .device = s->device, .input_place = s->place[0], .value_place = s->place[1], .entry_place = s->place[2]};
+  if (s->stride_count == t->ndim && t->elements && mxq_pt2_dense(t->shape, s->strides, t->ndim))
+    x->strides = s->strides;
+  x->unreferenced = x->value == MXQ_NO_NUMBER && !s->value && b->e->input_of[group->codes] == MXQ_NO_NUMBER;
+  return name_value(b, x, s, t);
+}
 /* ---- records ---- */
 
 static bool member_exists(const struct mxq_pt2_reader *r, const char *record) {
@@ -204,6 +213,8 @@ static enum mxq_status describe_all(struct back *b) {
       status = describe(b, group, &plain[i], number);
       record = record ? record : b->sources[number].record;
     }
+    if (status == MXQ_OK)
+      status = find_value(b, group, plain, number - group->count);
     if (status == MXQ_OK && record && !(record = mxq_arena_text(&b->e->plan_arena, record, strlen(record))))
       status = nomem(b);
     if (status == MXQ_OK)
