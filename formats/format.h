@@ -6,7 +6,7 @@
 #ifndef MXQ_FORMATS_FORMAT_H
 #define MXQ_FORMATS_FORMAT_H
 
-#include <mxq/archive.h>
+#include <mxq/program.h>
 #include "lib/base/arena.h"
 #include "lib/base/names.h"
 
@@ -48,6 +48,8 @@ struct format {
   enum mxq_status (*verify)(const struct mxq_source *source, const char *path, const struct mxq_read_options *options,
                             void (*on_finding)(void *user, const struct mxq_finding *finding), void *user,
                             struct mxq_verify_result *result, struct mxq_error *err);
+  /* mxq_reader_program; NULL: its files have none. */
+  enum mxq_status (*program)(struct mxq_reader *reader, const mxq_program **program, struct mxq_error *err);
   void (*archive_info)(const struct mxq_reader *reader, struct mxq_archive_info *info);   /* may be NULL */
   /* Opens a writer (NULL: reading only). See struct mxq_writer. */
   enum mxq_status (*open_writer)(const struct mxq_write_options *options, struct mxq_writer **writer, struct mxq_error *err);

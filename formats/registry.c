@@ -214,6 +214,13 @@ void mxq_reader_archive_info(const mxq_reader *reader, struct mxq_archive_info *
     reader->format->archive_info(reader, info);
 }
 
+enum mxq_status mxq_reader_program(mxq_reader *reader, const mxq_program **program, struct mxq_error *err) {
+  *program = NULL;
+  if (!reader->format->program)
+    return mxq_fail(err, MXQ_ERR_USAGE, reader->path, "a file of format %s holds no program", reader->format->name);
+  return reader->format->program(reader, program, err);
+}
+
 uint64_t mxq_reader_part_bytes(const mxq_reader *reader, size_t i, enum mxq_part part) {
   const struct mxq_tensor *t = mxq_reader_tensor(reader, i);
   uint64_t codes = t->bytes, scales = 0;

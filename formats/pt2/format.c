@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pt2/program.h"
+#include "formats/pt2/uses.h"
 #include "formats/pt2/write.h"
 #include "lib/base/fail.h"
 
@@ -101,6 +101,7 @@ const struct format mxq_format_pt2 = {
     .close_reader = close_reader,
     .read = read_part,
     .verify = mxq_pt2_verify,
+    .program = mxq_pt2_api,
     .archive_info = archive_info,
     .open_writer = mxq_pt2_open_writer,
 };

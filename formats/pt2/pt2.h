@@ -73,6 +73,7 @@ struct mxq_pt2_reader {
   bool *checked;                     /* by member */
   struct mxq_pt2_manifest_text manifest;
   struct mxq_pt2_program *program;   /* NULL in an archive of weights that we wrote */
+  struct mxq_program *api;           /* what callers see of it, from their first question on (program_api.c) */
   bool program_known;                /* it was read once: the manifest is there, `stored` is marked */
   const char *torch_version;
   bool has_digests, resaved, has_index;

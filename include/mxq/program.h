@@ -65,8 +65,8 @@ enum mxq_use_kind {
   MXQ_USE_RETURNS          /* it is an output of the program; op is SIZE_MAX */
 };
 struct mxq_use {
-  size_t tensor;           /* as mxq_reader_tensor counts */
-  size_t op;               /* as mxq_program_operators counts */
+  size_t tensor;           /* as mxq_reader_tensor counts; the first one of tied tensors */
+  size_t op;               /* as mxq_program_operators counts; SIZE_MAX for an output that no operator makes */
   const char *argument;    /* "weight", "mat2", ... */
   enum mxq_use_kind kind;
   uint32_t axis_first, axis_last; /* CONTRACTS, LOOKS_UP: axes of the stored tensor, as its shape has them */
