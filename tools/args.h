@@ -26,7 +26,7 @@ struct args {
 
   bool quantizes;                 /* --format, --rule or --rules was given */
   struct mxq_quantize_options quantize; /* format, rules, numerics, ragged, threads, archive */
-  bool root_given, graph_given;
+  bool root_given, graph_given, target_given;
   struct mxq_rule *rules;         /* what quantize.rules points to */
   void **blocks;                  /* memory that rules' texts live in */
   size_t block_count;
@@ -49,7 +49,8 @@ void args_free(struct args *args);
 /* ---- options.c, args.c ---- */
 
 enum option_id {
-  OPT_OUTPUT, OPT_FORMAT, OPT_RULE, OPT_RULES, OPT_SCALE_RULE, OPT_ROUND, OPT_COMPAT, OPT_NONFINITE, OPT_RAGGED, OPT_ROOT, OPT_GRAPH,
+  OPT_OUTPUT, OPT_FORMAT, OPT_RULE, OPT_RULES, OPT_AXES, OPT_SCALE_RULE, OPT_ROUND, OPT_COMPAT, OPT_NONFINITE, OPT_RAGGED, OPT_ROOT, OPT_GRAPH,
+  OPT_TARGET, OPT_WEIGHTS_ONLY,
   OPT_ALIGN, OPT_DTYPE, OPT_TENSOR, OPT_MODEL, OPT_AS, OPT_MIN_SQNR, OPT_FORCE, OPT_JOBS, OPT_CPU, OPT_QUIET, OPT_VERBOSE, OPT_JSON,
   OPT_PROGRESS, OPT_HELP, OPT_VERSION, OPT_COUNT
 };

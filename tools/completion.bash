@@ -28,13 +28,14 @@ _mxquant()
     --compat) mapfile -t COMPREPLY < <(compgen -W 'ocp torchao' -- "$cur"); return ;;
     --nonfinite) mapfile -t COMPREPLY < <(compgen -W 'error block saturate' -- "$cur"); return ;;
     --ragged) mapfile -t COMPREPLY < <(compgen -W 'pad keep' -- "$cur"); return ;;
+    --target) mapfile -t COMPREPLY < <(compgen -W 'torch-2.11 torch-2.12' -- "$cur"); return ;;
     --graph) mapfile -t COMPREPLY < <(compgen -W 'each none' -- "$cur"); return ;;
     --dtype) mapfile -t COMPREPLY < <(compgen -W 'source f32 bf16 f16' -- "$cur"); return ;;
     --as) mapfile -t COMPREPLY < <(compgen -W 'zip json npy safetensors pt2' -- "$cur"); return ;;
     --progress) mapfile -t COMPREPLY < <(compgen -W 'auto always never json' -- "$cur"); return ;;
     --cpu) mapfile -t COMPREPLY < <(compgen -W 'reference scalar neon avx2 avx512' -- "$cur"); return ;;
     --rules) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -X '!*.json' -- "$cur"; compgen -d -- "$cur"); return ;;
-    --root|--align|--model|--min-sqnr|--jobs|-j) return ;;
+    --axes|--root|--align|--model|--min-sqnr|--jobs|-j) return ;;
     --tensor)
       for ((i = 2; i < COMP_CWORD; i++)); do
         [[ -f ${COMP_WORDS[i]} ]] || continue

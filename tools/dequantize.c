@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* mxquant dequantize: MX tensors back to floats, in a safetensors file. */
+/* mxquant dequantize: MX tensors back to floats, in a safetensors file or where they are in a program. */
 #include <string.h>
+#include <strings.h>
 
 #include "tools/conversion.h"
 #include "tools/json.h"
@@ -41,6 +42,7 @@ static void print_json(const struct conversion *c, const struct mxq_summary *s) 
   json_real(&j, "seconds", c->seconds);
   json_real(&j, "mb_per_s", conversion_mb_per_s(c));
   json_count(&j, "peak_anon_bytes", c->progress.peak_anon_bytes);
+  json_flag(&j, "program", s->totals.program);
   json_flag(&j, "unverified", s->unverified);
   json_end(&j, '}');
   putchar('\n');
@@ -56,12 +58,21 @@ static void print_text(const struct conversion *c, const struct mxq_summary *s) 
   if (s->to_inf)
     fprintf(stderr, "  overflow   %s beyond the range of %s became Inf; f32 holds more\n", text_things(n, s->to_inf, "value"),
             c->args->dtype == MXQ_DTYPE_NONE ? "their dtype" : dtype_word(c->args));
+  if (s->totals.program)
+    fputs("  program    kept: inputs, outputs and operators as they were\n", stderr);
   conversion_print(c);
+}
+
+/* What the name of the output says; a pipe gets the format that is written in order. */
+static enum mxq_container container_of(const struct conversion *c) {
+  size_t n = strlen(c->out);
+  return !c->to_stdout && n >= 4 && strcasecmp(c->out + n - 4, ".pt2") == 0 ? MXQ_PT2 : MXQ_SAFETENSORS;
 }
 
 static int run(struct conversion *c) {
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
-  struct mxq_dequantize_options options = {.dtype = c->args->dtype, .threads = c->args->jobs, .progress = progress_step, .user = &c->progress};
+  struct mxq_dequantize_options options = {.container = container_of(c), .dtype = c->args->dtype, .threads = c->args->jobs, .progress = progress_step,
+                                           .user = &c->progress};
   struct mxq_summary summary = {0};
   uint64_t bytes = 0;
   if (mxq_dequantize_size(c->reader, &options, &bytes, &err) != MXQ_OK)

@@ -14,6 +14,7 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_FORMAT] = {"format", 0, "F", PLANS, "mxfp4 mxfp6-e2m3 (or mxfp6) mxfp6-e3m2 mxfp8-e4m3\n(or mxfp8) mxfp8-e5m2 mxint8; none keeps everything"},
     [OPT_RULE] = {"rule", 0, "REGEX=F", PLANS, "F for the tensors whose names REGEX matches;\nrepeatable, the first that matches wins"},
     [OPT_RULES] = {"rules", 0, "FILE", PLANS, "rules from a JSON array of \"REGEX=F\" texts"},
+    [OPT_AXES] = {"axes", 0, "F:L", PLANS, "block along axes F to L, as 1:3 or -1:-1 [what the\nprogram sums; elsewhere the last axis]"},
     [OPT_SCALE_RULE] = {"scale-rule", 0, "R", PLANS, "auto floor ceil even rceil rceil-725 mse [auto]"},
     [OPT_ROUND] = {"round", 0, "R", PLANS, "rne: to nearest, ties to even [rne]"},
     [OPT_COMPAT] = {"compat", 0, "PEER", PLANS, "ocp torchao: compute the same numbers as they do"},
@@ -21,6 +22,8 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_RAGGED] = {"ragged", 0, "R", PLANS, "pad keep: rows that are not a multiple of 32 [pad]"},
     [OPT_ROOT] = {"root", 0, "NAME", PLANS, "folder of all members in the archive [model]"},
     [OPT_GRAPH] = {"graph", 0, "G", PLANS, "each none: does the program decode every tensor\n[each up to 512 quantized tensors]"},
+    [OPT_TARGET] = {"target", 0, "T", PLANS, "torch-2.11 torch-2.12: which PyTorch opens it\n[torch-2.12]"},
+    [OPT_WEIGHTS_ONLY] = {"weights-only", 0, NULL, PLANS, "of a .pt2: the weights without their program"},
     [OPT_ALIGN] = {"align", 0, "BYTES", PLANS, "of data in the archive, 1 to 32768 [64]"},
     [OPT_DTYPE] = {"dtype", 0, "D", DEQUANTIZE, "source f32 bf16 f16: what MX tensors become [source]"},
     [OPT_TENSOR] = {"tensor", 0, "NAME", INSPECT, "everything about one tensor"},
@@ -40,16 +43,19 @@ const struct option_row option_rows[OPT_COUNT] = {
 
 const struct command_row command_rows[6] = {
     {QUANTIZE, "quantize", 1, "mxquant quantize IN -o OUT.pt2 --format F [options]",
-     "Converts weights to MX blocks and writes one archive that PyTorch opens.\n"
-     "IN: .safetensors, its .index.json, .npy, .npz or .pt2.\n",
+     "Converts weights to MX blocks and writes one archive that PyTorch opens. IN:\n"
+     ".safetensors, its .index.json, .npy, .npz, or a .pt2, whose program stays.\n",
      "  mxquant quantize model.safetensors -o model.pt2 --format mxfp4\n"
      "  mxquant quantize model.safetensors -o model.pt2 --format mxfp4 \\\n"
      "      --rule 'embed|head=mxfp8' --rule 'gate=none'\n"
+     "  mxquant quantize program.pt2 -o small.pt2 --format mxfp4   # still runs\n"
      "  mxquant quantize old.pt2 -o new.pt2 --format none   # adds digests, no more\n"},
-    {DEQUANTIZE, "dequantize", 1, "mxquant dequantize IN -o OUT.safetensors [options]",
+    {DEQUANTIZE, "dequantize", 1, "mxquant dequantize IN -o OUT [options]",
      "Decodes MX tensors to floats; all others are copied as they are.\n"
-     "OUT may be - to write to a pipe.\n",
+     "OUT: .safetensors, or - for the same to a pipe, or .pt2: the program of IN\n"
+     "with plain weights.\n",
      "  mxquant dequantize model.pt2 -o back.safetensors\n"
+     "  mxquant dequantize model.pt2 -o back.pt2\n"
      "  mxquant dequantize model.pt2 -o back.safetensors --dtype bf16\n"
      "  mxquant dequantize model.pt2 -o - | ssh host 'cat > back.safetensors'\n"},
     {INSPECT, "inspect", 1, "mxquant inspect FILE [options]",
@@ -75,6 +81,7 @@ const struct command_row command_rows[6] = {
      "Says what quantize would do with the same options, and why: for each tensor,\n"
      "in bytes, and in memory. Reads the metadata only and writes nothing.\n",
      "  mxquant plan model.safetensors --format mxfp4\n"
+     "  mxquant plan program.pt2 --format mxfp4   # which operator, which axis\n"
      "  mxquant plan model.safetensors --rule 'mlp=mxfp4' --rule 'attn=mxfp8' --json\n"},
 };
 

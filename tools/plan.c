@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mxq/program.h>
+
 #include "tools/json.h"
 #include "tools/report.h"
 #include "tools/text.h"
@@ -18,6 +20,7 @@ struct view {
   struct mxq_plan_totals totals; /* of a copy: without sizes of files */
   struct mxq_plan_entry *copied;
   size_t count;
+  const mxq_program *program;    /* that stays, NULL when there is none */
 };
 
 static const struct mxq_plan_entry *entry(const struct view *v, size_t i) { return v->plan ? mxq_plan_entry(v->plan, i) : &v->copied[i]; }
@@ -51,6 +54,27 @@ static char *rule_text(char *buf, size_t size, const struct args *args, size_t r
   return buf;
 }
 
+/* The operators that use a tensor. */
+static void json_uses(struct json *j, const struct view *v, const struct mxq_tensor *t) {
+  size_t count = 0, operators = 0;
+  const struct mxq_use *uses = mxq_program_uses(v->program, mxq_reader_find(v->reader, t->name), &count);
+  const struct mxq_operator *list = mxq_program_operators(v->program, &operators);
+  json_begin(j, "uses", '[');
+  for (size_t i = 0; i < count; i++) {
+    const struct mxq_use *u = &uses[i];
+    json_begin(j, NULL, '{');
+    json_text(j, "operator", u->op < operators ? list[u->op].target : NULL);
+    json_text(j, "node", u->op < operators ? list[u->op].name : NULL);
+    json_text(j, "argument", u->argument);
+    if (u->kind == MXQ_USE_CONTRACTS || u->kind == MXQ_USE_LOOKS_UP) {
+      uint64_t axes[2] = {u->axis_first, u->axis_last};
+      json_counts(j, "axes", 2, axes);
+    }
+    json_end(j, '}');
+  }
+  json_end(j, ']');
+}
+
 static void print_json(const struct view *v) {
   struct json j = {.f = stdout};
   char rule[8192];
@@ -77,6 +101,8 @@ static void print_json(const struct view *v) {
       json_counts(&j, "axes", 2, axes);
     }
     json_text(&j, "reason", e->reason);
+    if (v->program)
+      json_uses(&j, v, e->tensor);
     json_text(&j, "rule", rule_text(rule, sizeof rule, v->args, e->rule));
     if (e->rule == SIZE_MAX)
       json_null(&j, "rule_index");
@@ -102,7 +128,8 @@ static void print_json(const struct view *v) {
     json_real(&j, "bits_per_weight", t->bits_per_weight);
   else
     json_null(&j, "bits_per_weight");
-  json_text(&j, "graph", !v->plan ? NULL : t->graph_each ? "each" : "none");
+  json_text(&j, "graph", !v->plan || t->program ? NULL : t->graph_each ? "each" : "none");
+  json_flag(&j, "program", t->program);
   json_end(&j, '}');
   json_count(&j, "peak_bytes", t->peak_bytes);
   json_end(&j, '}');
@@ -190,7 +217,10 @@ static void print_text(const struct view *v) {
   }
   printf("file    %s -> %s bytes\n", a, text_count(b, t->file_bytes));
   printf("memory  %.1f MiB for buffers while it runs\n", (double)t->peak_bytes / (1 << 20));
-  printf("program %s\n", t->graph_each ? "returns every tensor, decoded" : "returns nothing; --graph each makes it decode every tensor");
+  if (t->program)
+    printf("program kept: inputs, outputs and operators as they are\n");
+  else
+    printf("program %s\n", t->graph_each ? "returns every tensor, decoded" : "returns nothing; --graph each makes it decode every tensor");
 }
 
 static int plan_file(const struct args *args) {
@@ -205,6 +235,8 @@ static int plan_file(const struct args *args) {
     if (status == MXQ_OK) {
       v.count = mxq_plan_count(v.plan);
       mxq_plan_totals(v.plan, &v.totals);
+      if (v.totals.program)
+        status = mxq_reader_program(v.reader, &v.program, &err);
     }
   }
   if (status == MXQ_OK && args->json)

@@ -49,7 +49,7 @@ static int copy(struct conversion *c) {
   for (size_t i = 0; i < mxq_reader_count(c->reader); i++)
     summary.totals.tensors += is_users(c->reader, mxq_reader_tensor(c->reader, i));
   summary.totals.kept = summary.totals.tensors;
-  if (c->args->root_given || c->args->graph_given)
+  if (c->args->root_given || c->args->graph_given || c->args->target_given)
     complain("%s: note: --format none copies the archive; it keeps its folder and its program", c->in);
   int code = conversion_output(c, least_copy_size(c));
   if (code >= 0)
@@ -69,6 +69,8 @@ static int convert(struct conversion *c) {
   if (mxq_plan_quantize(c->reader, &options, &plan, &err) != MXQ_OK)
     return conversion_failed(c, &err);
   mxq_plan_totals(plan, &totals);
+  if (totals.program && (c->args->root_given || c->args->graph_given))
+    complain("%s: note: the program stays what it is, in its folder: --root and --graph are for archives of weights (--weights-only)", c->in);
   int code = conversion_output(c, totals.file_bytes);
   if (code < 0) {
     if (c->args->verbose && !c->args->quiet)

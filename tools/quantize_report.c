@@ -59,7 +59,8 @@ void quantize_print_json(const struct conversion *c, const mxq_plan *plan, const
   json_real(&j, "seconds", c->seconds);
   json_real(&j, "mb_per_s", conversion_mb_per_s(c));
   json_count(&j, "peak_anon_bytes", c->progress.peak_anon_bytes);
-  json_text(&j, "graph", !plan ? NULL : s->totals.graph_each ? "each" : "none");
+  json_text(&j, "graph", !plan || s->totals.program ? NULL : s->totals.graph_each ? "each" : "none");
+  json_flag(&j, "program", s->totals.program);
   json_flag(&j, "unverified", mxq_reader_unverified(c->reader));
   json_begin(&j, "kept_tensors", '[');
   for (size_t i = 0; plan && i < mxq_plan_count(plan); i++) {
@@ -142,7 +143,10 @@ static void print_kept(const mxq_plan *plan, uint64_t kept) {
       continue;
     fputs("  kept too   ", stderr);
     text_print(stderr, e->tensor->name);
-    fputs(": ", stderr);
+    fputs(":", stderr);
+    column = INDENT + text_columns(e->tensor->name) + 1;
+    wrap(&column, 1 + text_columns(e->reason));
+    fputs(column == INDENT ? "" : " ", stderr);
     text_print(stderr, e->reason);
     fputc('\n', stderr);
   }
@@ -180,6 +184,8 @@ static void print_numbers(const mxq_plan *plan, const struct mxq_summary *s) {
   }
   if (s->totals.kept)
     print_kept(plan, s->totals.kept);
+  if (s->totals.program)
+    fputs("  program    kept: inputs, outputs and operators as they were\n", stderr);
 }
 
 void quantize_print_text(const struct conversion *c, const mxq_plan *plan, const struct mxq_summary *s) {

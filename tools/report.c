@@ -89,7 +89,8 @@ bool is_users(const mxq_reader *reader, const struct mxq_tensor *tensor) {
 }
 
 bool is_copy(const struct args *args, const mxq_reader *reader) {
-  return mxq_reader_container(reader) == MXQ_PT2 && args->quantize.format == MXQ_FORMAT_NONE && args->quantize.rule_count == 0;
+  return mxq_reader_container(reader) == MXQ_PT2 && args->quantize.format == MXQ_FORMAT_NONE && args->quantize.rule_count == 0 &&
+         !args->quantize.weights_only;
 }
 
 int finish_stdout(int code) {

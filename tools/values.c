@@ -16,6 +16,7 @@ static const char *format_name(int i) { return mxq_format_name((enum mxq_format)
 static const char *cpu_name(int i) { return (enum mxq_cpu)i <= mxq_cpu_best() ? mxq_cpu_name((enum mxq_cpu)i) : NULL; }
 static const char *ragged_name(int i) { return i == MXQ_RAGGED_PAD ? "pad" : "keep"; }
 static const char *graph_name(int i) { return i == MXQ_GRAPH_EACH ? "each" : "none"; }
+static const char *target_name(int i) { return i == MXQ_TARGET_TORCH_2_12 ? "torch-2.12" : "torch-2.11"; }
 static const char *dtype_name(int i) { return i == MXQ_DTYPE_NONE ? "source" : mxq_dtype_name((enum mxq_dtype)i); }
 static const char *progress_name(int i) { return (const char *[]){"auto", "always", "never", "json"}[i]; }
 static const char *as_name(int i) { return (const char *[]){"auto", "zip", "json", "npy", "safetensors", "pt2"}[i]; }
@@ -74,6 +75,28 @@ static bool take_align(struct args *args, const char *value) {
   return true;
 }
 
+/* A whole number that ends at `end`; false when there is none or no tensor has so many axes. */
+static bool axis(const char *text, char end, const char **rest, int32_t *out) {
+  char *stop = NULL;
+  const char *digits = text + (*text == '-');
+  long n = *digits >= '0' && *digits <= '9' ? strtol(text, &stop, 10) : 0;
+  if (!stop || *stop != end || n < -MXQ_MAX_NDIM || n >= MXQ_MAX_NDIM)
+    return false;
+  *rest = stop + (end != 0);
+  *out = (int32_t)n;
+  return true;
+}
+
+static bool take_axes(struct args *args, const char *value) {
+  struct mxq_quantize_options *q = &args->quantize;
+  const char *rest = NULL;
+  q->has_axes = true;
+  if (axis(value, ':', &rest, &q->axis_first) && axis(rest, 0, &rest, &q->axis_last))
+    return true;
+  complain_usage(args, "'%s' for --axes is not a pair FIRST:LAST of axes, such as 1:3, or -1:-1 for the last one", value);
+  return false;
+}
+
 static bool take_min_sqnr(struct args *args, const char *value) {
   char *end = NULL;
   args->min_sqnr = strtod(value, &end);
@@ -116,6 +139,13 @@ bool option_take(struct args *args, enum option_id id, const char *value) {
     if (CHOOSE(graph_name, MXQ_GRAPH_EACH, MXQ_GRAPH_NONE))
       q->archive.graph = (enum mxq_graph)i;
     break;
+  case OPT_TARGET:
+    args->target_given = true;
+    if (CHOOSE(target_name, MXQ_TARGET_TORCH_2_12, MXQ_TARGET_TORCH_2_11))
+      q->archive.target = (enum mxq_target)i;
+    break;
+  case OPT_AXES: return take_axes(args, value);
+  case OPT_WEIGHTS_ONLY: q->weights_only = true; break;
   case OPT_ROOT:
     args->root_given = true;
     q->archive.root = value;

@@ -52,7 +52,7 @@ static enum mxq_status make_item(const struct mxq_array *array, const struct mxq
   item->data = array->data ? array->data : &nothing; /* only an empty array may have none */
   item->bytes_in = item->out.bytes;
   item->numerics = *numerics;
-  mxq_decide(&item->out, array->format, true, MXQ_RAGGED_PAD, &d);
+  mxq_decide(&item->out, &(struct mxq_wish){.format = array->format, .named = true}, &d);
   if (d.format == MXQ_FORMAT_NONE)
     return MXQ_OK;
   status = mxq_numerics_resolve(d.format, &item->numerics, err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/convert/across.h"
 
 #define PROGRESS_STEP ((uint64_t)1 << 20)
 
@@ -25,7 +26,9 @@ struct run {
 
   uint64_t elements_done;            /* encoding: source elements taken */
   uint64_t code_block;               /* bytes of the codes of one block */
-  struct mxq_buffer source, codes, scales;
+  size_t scalar;                     /* bytes of one source element */
+  struct mxq_across across;          /* the run is not last: inner > 1 */
+  struct mxq_buffer source, gathered, codes, scales;
   size_t codes_pos, codes_n;
   struct mxq_spill spill;
 };
@@ -72,16 +75,17 @@ static void next_chunk(const struct mxq_tensor *t, uint64_t done, size_t most, s
   }
 }
 
-static size_t chunk_elements(const struct mxq_job_item *item) {
-  return MXQ_CHUNK / (mxq_dtype_bits(item->source_dtype) / 8); /* a multiple of 32 */
+/* Bytes that are read at a time: a chunk, unless one line of a matrix is more. */
+static size_t source_bytes(const struct mxq_across *a) {
+  uint64_t line = (uint64_t)a->columns * a->scalar;
+  return a->inner > 1 && !a->whole && line > MXQ_CHUNK ? (size_t)line : MXQ_CHUNK;
 }
 
-/* Puts the failure of an encoding into words that hold for the whole tensor. */
-static enum mxq_status explain_nonfinite(struct run *r, const unsigned char *values, const struct mxq_error *local) {
+/* Puts the failure of an encoding into words that hold for the whole tensor: v is the value, index its place in C order. */
+static enum mxq_status explain_nonfinite(struct run *r, const unsigned char *v, uint64_t index) {
   const struct mxq_tensor *t = &r->item.out;
-  uint64_t index = r->elements_done + local->offset, rest = index;
-  size_t scalar = mxq_dtype_bits(r->item.source_dtype) / 8;
-  const unsigned char *v = values + local->offset * scalar;
+  uint64_t rest = index;
+  size_t scalar = r->scalar;
   /* NaN has bits below those of Inf; the top byte holds the sign. */
   unsigned mantissa = scalar == 4 ? (v[2] & 0x7Fu) | v[1] | v[0] : r->item.source_dtype == MXQ_BF16 ? (v[0] & 0x7Fu) : (v[1] & 3u) | v[0];
   const char *what = mantissa ? "NaN" : v[scalar - 1] & 0x80 ? "-Inf" : "Inf";
@@ -112,44 +116,103 @@ static enum mxq_status read_source(struct run *r, enum mxq_part part, uint64_t o
   return status == MXQ_OK ? status : mxq_fail_name(r->err, status, r->item.out.name);
 }
 
-static enum mxq_status encode_chunk(struct run *r) {
+/* Rows that lie one behind the other become codes to be taken, and scales in the spill. */
+static enum mxq_status encode_rows(struct run *r, const unsigned char *values, const struct mxq_rows *shape) {
   const struct mxq_job_item *item = &r->item;
-  struct mxq_rows shape;
-  next_chunk(&item->out, r->elements_done, chunk_elements(item), &shape);
-  size_t scalar = mxq_dtype_bits(item->source_dtype) / 8, n = shape.rows * shape.k;
-  size_t blocks = shape.rows * (size_t)mxq_row_blocks(shape.k), code_bytes = blocks * r->code_block;
+  size_t blocks = shape->rows * (size_t)mxq_row_blocks(shape->k), code_bytes = blocks * r->code_block;
   unsigned char *scales = mxq_spill_place(&r->spill);
   if (!mxq_buffer_need(&r->codes, code_bytes) || (!scales && !mxq_buffer_need(&r->scales, blocks)))
     return mxq_fail_nomem(r->err, item->out.name);
   if (!scales)
     scales = r->scales.data;
-  const unsigned char *values = r->data ? r->data + r->elements_done * scalar : r->source.data;
-  enum mxq_status status = MXQ_OK;
-  if (!r->data)
-    status = read_source(r, MXQ_PART_DATA, r->elements_done * scalar, r->source.data, n * scalar);
-  if (status != MXQ_OK)
-    return status;
   struct mxq_error local = {0};
-  status = mxq_encode(item->out.format, item->source_dtype, values, &shape, r->codes.data, scales, &item->numerics, r->job->threads,
-                      r->stats, &local);
-  if (status == MXQ_ERR_NONFINITE)
-    return explain_nonfinite(r, values, &local);
+  enum mxq_status status = mxq_encode(item->out.format, item->source_dtype, values, shape, r->codes.data, scales, &item->numerics,
+                                      r->job->threads, r->stats, &local);
+  if (status == MXQ_ERR_NONFINITE) {
+    uint64_t k = r->across.k, index = r->elements_done + local.offset;
+    if (r->across.inner > 1)
+      index = mxq_across_flat(&r->across, index / k, index % k);
+    return explain_nonfinite(r, values + local.offset * r->scalar, index);
+  }
   if (status != MXQ_OK) {
     if (r->err)
       *r->err = local;
     return mxq_fail_name(r->err, status, item->out.name);
   }
-  r->elements_done += n;
+  r->elements_done += shape->rows * shape->k;
   r->codes_pos = 0;
   r->codes_n = code_bytes;
-  status = mxq_spill_put(&r->spill, scales, blocks, r->err);
-  return status == MXQ_OK ? mxq_progress_add(&r->progress, n * scalar, item->out.name, r->err) : status;
+  return mxq_spill_put(&r->spill, scales, blocks, r->err);
+}
+
+static enum mxq_status encode_chunk(struct run *r) {
+  const struct mxq_job_item *item = &r->item;
+  struct mxq_rows shape;
+  next_chunk(&item->out, r->elements_done, MXQ_CHUNK / r->scalar, &shape);
+  size_t n = shape.rows * shape.k;
+  const unsigned char *values = r->data ? r->data + r->elements_done * r->scalar : r->source.data;
+  enum mxq_status status = MXQ_OK;
+  if (!r->data)
+    status = read_source(r, MXQ_PART_DATA, r->elements_done * r->scalar, r->source.data, n * r->scalar);
+  if (status == MXQ_OK)
+    status = encode_rows(r, values, &shape);
+  return status == MXQ_OK ? mxq_progress_add(&r->progress, n * r->scalar, item->out.name, r->err) : status;
+}
+
+/* Columns [first, first + n) of a matrix, read in pieces of its lines, become rows at dst. */
+static enum mxq_status gather(struct run *r, uint64_t matrix, uint64_t first, size_t n, unsigned char *dst) {
+  const struct mxq_across *a = &r->across;
+  size_t lines = mxq_across_lines(a), k = (size_t)a->k;
+  enum mxq_status status = MXQ_OK;
+  for (size_t done = 0; status == MXQ_OK && done < k; done += lines) {
+    size_t now = k - done < lines ? k - done : lines, stride = n;
+    uint64_t at = ((matrix * a->k + done) * a->inner + first) * a->scalar;
+    const unsigned char *src = r->source.data;
+    if (r->data) {
+      src = r->data + at;
+      stride = (size_t)a->inner;
+    } else if (n == a->inner) {
+      status = read_source(r, MXQ_PART_DATA, at, r->source.data, now * n * a->scalar);
+    } else {
+      for (size_t i = 0; status == MXQ_OK && i < now; i++)
+        status = read_source(r, MXQ_PART_DATA, at + i * a->inner * a->scalar, r->source.data + i * n * a->scalar, n * a->scalar);
+    }
+    if (status == MXQ_OK) {
+      mxq_transpose(src, stride, now, n, dst + done * a->scalar, k, a->scalar);
+      status = mxq_progress_add(&r->progress, now * n * a->scalar, r->item.out.name, r->err);
+    }
+  }
+  return status;
+}
+
+/* Whole matrices, read in one go. */
+static enum mxq_status gather_whole(struct run *r, size_t rows) {
+  const struct mxq_across *a = &r->across;
+  uint64_t at = r->elements_done * a->scalar;
+  size_t matrix = (size_t)(a->k * a->inner) * a->scalar, n = rows / (size_t)a->inner * matrix;
+  const unsigned char *src = r->data ? r->data + at : r->source.data;
+  enum mxq_status status = r->data ? MXQ_OK : read_source(r, MXQ_PART_DATA, at, r->source.data, n);
+  for (size_t done = 0; status == MXQ_OK && done < n; done += matrix)
+    mxq_transpose(src + done, (size_t)a->inner, (size_t)a->k, (size_t)a->inner, r->gathered.data + done, (size_t)a->k, a->scalar);
+  return status == MXQ_OK ? mxq_progress_add(&r->progress, n, r->item.out.name, r->err) : status;
+}
+
+static enum mxq_status encode_across(struct run *r) {
+  const struct mxq_across *a = &r->across;
+  uint64_t row = r->elements_done / a->k;
+  struct mxq_rows shape = {.rows = mxq_across_columns(a, row), .k = (size_t)a->k};
+  enum mxq_status status;
+  if (a->whole)
+    status = gather_whole(r, shape.rows);
+  else
+    status = gather(r, row / a->inner, row % a->inner, shape.rows, r->gathered.data);
+  return status == MXQ_OK ? encode_rows(r, r->gathered.data, &shape) : status;
 }
 
 static enum mxq_status take_codes(struct run *r, unsigned char *buf, size_t n) {
   while (n > 0) {
     if (r->codes_pos == r->codes_n) {
-      enum mxq_status status = encode_chunk(r);
+      enum mxq_status status = r->across.inner > 1 ? encode_across(r) : encode_chunk(r);
       if (status != MXQ_OK)
         return status;
     }
@@ -195,7 +258,11 @@ static enum mxq_status start_item(struct run *r, size_t i) {
   r->elements_done = 0;
   r->codes_pos = r->codes_n = 0;
   r->code_block = mxq_row_code_bytes(item->out.format, MXQ_BLOCK);
-  if (!r->data && !mxq_buffer_need(&r->source, MXQ_CHUNK))
+  r->scalar = mxq_dtype_bits(item->source_dtype) / 8;
+  mxq_across_start(&r->across, &item->out, r->scalar);
+  bool across = r->across.inner > 1;
+  if ((!r->data && !mxq_buffer_need(&r->source, source_bytes(&r->across))) ||
+      (across && !mxq_buffer_need(&r->gathered, mxq_across_bytes(&r->across))))
     return mxq_fail_nomem(r->err, item->out.name);
   enum mxq_status status = mxq_spill_start(&r->spill, item->out.rows * mxq_row_blocks(item->out.k), r->err);
   return status == MXQ_OK ? status : mxq_fail_name(r->err, status, item->out.name);
@@ -244,26 +311,36 @@ enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const
   }
   enum mxq_status status = mxq_writer_run(writer, sink, pull, &r, err);
   mxq_buffer_free(&r.source);
+  mxq_buffer_free(&r.gathered);
   mxq_buffer_free(&r.codes);
   mxq_buffer_free(&r.scales);
   mxq_spill_free(&r.spill);
   return status;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
 uint64_t mxq_job_peak(const struct mxq_job *job) {
-  uint64_t source = 0, codes = 0, scales = 0;
+  uint64_t source = 0, gathered = 0, codes = 0, scales = 0;
   for (size_t i = 0; i < job->count; i++) {
     struct mxq_job_item item;
+    struct mxq_across a;
+    struct mxq_rows shape;
     job->describe(job->context, i, &item);
     if (!item.encode)
       continue;
-    struct mxq_rows shape;
-    next_chunk(&item.out, 0, chunk_elements(&item), &shape);
+    size_t scalar = mxq_dtype_bits(item.source_dtype) / 8;
+    mxq_across_start(&a, &item.out, scalar);
+    if (a.inner > 1) {
+      shape = (struct mxq_rows){.rows = mxq_across_columns(&a, 0), .k = (size_t)a.k};
+      gathered = larger(gathered, mxq_across_bytes(&a));
+    } else {
+      next_chunk(&item.out, 0, MXQ_CHUNK / scalar, &shape);
+    }
     uint64_t blocks = shape.rows * mxq_row_blocks(shape.k), all = item.out.rows * mxq_row_blocks(item.out.k);
-    uint64_t c = blocks * mxq_row_code_bytes(item.out.format, MXQ_BLOCK), s = all <= MXQ_SCALES_IN_MEMORY ? all : blocks;
-    codes = c > codes ? c : codes;
-    scales = s > scales ? s : scales;
-    source = item.data ? source : MXQ_CHUNK;
+    codes = larger(codes, blocks * mxq_row_code_bytes(item.out.format, MXQ_BLOCK));
+    scales = larger(scales, all <= MXQ_SCALES_IN_MEMORY ? all : blocks);
+    source = item.data ? source : larger(source, source_bytes(&a));
   }
-  return source + codes + scales;
+  return source + gathered + codes + scales;
 }

@@ -16,23 +16,40 @@
 
 enum mxq_because {
   MXQ_QUANTIZED, MXQ_KEEP_UNNAMED, MXQ_KEEP_RULE, MXQ_KEEP_MX, MXQ_KEEP_EMPTY, MXQ_KEEP_DTYPE, MXQ_KEEP_0D, MXQ_KEEP_1D,
-  MXQ_KEEP_RAGGED, MXQ_KEEP_NOT_SMALLER
+  MXQ_KEEP_RAGGED, MXQ_KEEP_NOT_SMALLER,
+  MXQ_KEEP_CONSTANT, MXQ_KEEP_NONPERSISTENT, MXQ_KEEP_CHANGED, MXQ_KEEP_USE, /* of programs; the last two for program_reason */
+  MXQ_BAD_AXES                      /* the pair that was asked for is none of the tensor's */
+};
+/* What is wanted of a tensor. */
+struct mxq_wish {
+  enum mxq_format format;
+  bool named;                       /* a rule or the caller names this very tensor, so that one of one dimension is quantized too */
+  enum mxq_ragged ragged;
+  bool has_axes;                    /* the blocked run; negative numbers count from the end */
+  int32_t axis_first, axis_last;
+  bool program;                     /* a weight of a program, whose constants stay as they are */
+  enum mxq_because keep;            /* not MXQ_QUANTIZED: where the tensor could be quantized, it is kept for this reason nevertheless */
+  const char *program_reason;       /* what follows from its uses, NULL when nothing does */
 };
 struct mxq_decision {
   enum mxq_because because;
-  enum mxq_format format;            /* NONE: kept */
+  enum mxq_format format;           /* NONE: kept */
   uint32_t axis_first, axis_last;
   uint64_t rows, k, code_bytes, scale_bytes;
   bool warn;
 };
-/* named: a rule or the caller names this very tensor, so that a tensor of one dimension is quantized too. */
-void mxq_decide(const struct mxq_tensor *tensor, enum mxq_format want, bool named, enum mxq_ragged ragged,
-                struct mxq_decision *decision);
-/* One phrase for people; `want` as it was asked. Returns what snprintf does. */
-int mxq_decision_text(char *buf, size_t size, const struct mxq_tensor *tensor, enum mxq_format want,
+void mxq_decide(const struct mxq_tensor *tensor, const struct mxq_wish *wish, struct mxq_decision *decision);
+/* One phrase for people. Returns what snprintf does. */
+int mxq_decision_text(char *buf, size_t size, const struct mxq_tensor *tensor, const struct mxq_wish *wish,
                       const struct mxq_decision *decision);
 /* True for the tables that a weights archive's own program carries: they are no tensors of the user's. */
 bool mxq_is_program_table(const mxq_reader *reader, const struct mxq_tensor *tensor);
+
+/*
+ * tied.c: tensors over one view of the same stored bytes share a leader, a parameter or buffer if there is one. leader[i] is its number, i itself
+ * for a leader; next links each leader to the others, in order, and SIZE_MAX ends that. Both have room for `count`. False: out of memory.
+ */
+bool mxq_tie(const struct mxq_tensor *const *tensors, size_t count, size_t *leader, size_t *next);
 
 /* ---- rules.c ---- */
 

@@ -1,26 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Plans: from metadata alone, what happens to each tensor, and how big everything becomes. Running one. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/arena.h"
 #include "lib/base/fail.h"
-#include "lib/convert/job.h"
-
-struct mxq_plan {
-  mxq_reader *reader;
-  struct mxq_quantize_options options;
-  struct mxq_arena arena;
-  struct mxq_plan_entry *entries;
-  size_t *index;                     /* of each entry's tensor in the reader */
-  const char **metadata;             /* the reader's and the options' */
-  size_t metadata_count;
-  struct mxq_numerics numerics[MXQ_FORMAT_COUNT]; /* resolved, for formats in use */
-  struct mxq_job job;
-  mxq_writer *writer;                /* filled; used by the first run */
-  struct mxq_plan_totals totals;
-};
+#include "lib/convert/plan.h"
 
 static enum mxq_status resolve(struct mxq_plan *p, enum mxq_format format, struct mxq_error *err) {
   if (format == MXQ_FORMAT_NONE)
@@ -36,16 +20,16 @@ static enum mxq_status resolve_all(struct mxq_plan *p, struct mxq_error *err) {
   return status;
 }
 
-static enum mxq_status refuse_program(const struct mxq_plan *p, struct mxq_error *err) {
+/* Whether there is a program whose weights these are. A weights archive's own program only returns them. */
+static enum mxq_status find_program(struct mxq_plan *p, struct mxq_error *err) {
   if (mxq_reader_container(p->reader) != MXQ_PT2)
     return MXQ_OK;
   struct mxq_archive_info info;
   mxq_reader_archive_info(p->reader, &info);
   if (info.weights)
     return MXQ_OK;
-  return mxq_fail(err, MXQ_ERR_UNSUPPORTED, mxq_reader_path(p->reader),
-                  "this archive holds a program, and quantizing inside a program is not available in this version: format none keeps the "
-                  "program and adds digests; to quantize its weights, save them as safetensors first");
+  p->inside = !p->options.weights_only;
+  return mxq_reader_program(p->reader, &p->program, err);
 }
 
 static const char *find_key(const char *const *metadata, size_t count, const char *key) {
@@ -81,8 +65,8 @@ static enum mxq_status join_metadata(struct mxq_plan *p, struct mxq_error *err) 
 
 static void describe(const void *context, size_t i, struct mxq_job_item *item) {
   const struct mxq_plan *p = context;
-  const struct mxq_plan_entry *e = &p->entries[i];
-  *item = (struct mxq_job_item){.out = *e->tensor, .source_dtype = e->tensor->dtype, .index = p->index[i], .bytes_in = e->bytes_in};
+  const struct mxq_plan_entry *e = &p->entries[p->items[i]];
+  *item = (struct mxq_job_item){.out = *e->tensor, .source_dtype = e->tensor->dtype, .index = p->index[p->items[i]], .bytes_in = e->bytes_in};
   item->out.strides = NULL; /* what is read and written is in C order */
   item->out.storage_offset = 0;
   if (e->format == MXQ_FORMAT_NONE)
@@ -92,82 +76,63 @@ static void describe(const void *context, size_t i, struct mxq_job_item *item) {
   mxq_block_tensor(&item->out, e->format, e->axis_first, e->axis_last, &item->numerics);
 }
 
-static enum mxq_status plan_tensor(struct mxq_plan *p, size_t index, struct mxq_matcher *matcher, struct mxq_error *err) {
-  const struct mxq_tensor *t = mxq_reader_tensor(p->reader, index);
-  size_t rule = SIZE_MAX;
-  enum mxq_status status = mxq_matcher_find(matcher, t->name, &rule, err);
-  if (status != MXQ_OK)
-    return status;
-  bool named = rule != SIZE_MAX;
-  enum mxq_format want = named ? p->options.rules[rule].format : p->options.format;
-  if (t->format != MXQ_FORMAT_NONE && named && want != MXQ_FORMAT_NONE && want != t->format)
-    return mxq_fail(err, MXQ_ERR_USAGE, t->name,
-                    "rule '%s' asks for %s, but the tensor is %s already and is never encoded again: dequantize the file first, or let "
-                    "the rule say %s or none", p->options.rules[rule].regex, mxq_format_name(want), mxq_format_name(t->format),
-                    mxq_format_name(t->format));
-  struct mxq_decision d;
-  mxq_decide(t, want, named, p->options.ragged, &d);
-  char reason[160];
-  int n = mxq_decision_text(reason, sizeof reason, t, want, &d);
-  struct mxq_plan_entry *e = &p->entries[p->job.count];
-  p->index[p->job.count++] = index;
-  *e = (struct mxq_plan_entry){.tensor = t, .format = d.format, .rule = rule, .warn = d.warn, .bytes_in = t->bytes, .bytes_out = t->bytes};
-  if (d.format != MXQ_FORMAT_NONE) {
-    e->axis_first = d.axis_first;
-    e->axis_last = d.axis_last;
-    e->bytes_out = d.code_bytes + d.scale_bytes;
-  }
-  e->reason = mxq_arena_text(&p->arena, reason, (size_t)n < sizeof reason ? (size_t)n : sizeof reason - 1);
-  return e->reason ? MXQ_OK : mxq_fail_nomem(err, t->name);
+/* A weights archive gets every tensor, a program those that change. */
+static enum mxq_status list_items(struct mxq_plan *p, struct mxq_error *err) {
+  p->items = mxq_arena_calloc(&p->arena, p->count + 1, sizeof *p->items);
+  if (!p->items)
+    return mxq_fail_nomem(err, "plan");
+  for (size_t i = 0; i < p->count; i++)
+    if (!p->inside || (p->leader[i] == i && p->entries[i].format != MXQ_FORMAT_NONE))
+      p->items[p->job.count++] = i;
+  return MXQ_OK;
 }
 
-static enum mxq_status plan_tensors(struct mxq_plan *p, struct mxq_error *err) {
-  size_t count = mxq_reader_count(p->reader);
-  p->entries = mxq_arena_calloc(&p->arena, count + 1, sizeof *p->entries);
-  p->index = mxq_arena_calloc(&p->arena, count + 1, sizeof *p->index);
-  if (!p->entries || !p->index)
-    return mxq_fail_nomem(err, "plan");
-  struct mxq_matcher *matcher = NULL;
-  enum mxq_status status = mxq_matcher_open(p->options.rules, p->options.rule_count, &matcher, err);
-  if (status != MXQ_OK)
-    return status;
-  for (size_t i = 0; status == MXQ_OK && i < count; i++)
-    if (!mxq_is_program_table(p->reader, mxq_reader_tensor(p->reader, i)))
-      status = plan_tensor(p, i, matcher, err);
-  size_t unused = status == MXQ_OK ? mxq_matcher_unused(matcher) : SIZE_MAX;
-  if (unused != SIZE_MAX)
-    status = mxq_fail(err, MXQ_ERR_USAGE, mxq_reader_path(p->reader), "rule '%s=%s' matches no tensor; names are searched, so check spelling and case",
-                      p->options.rules[unused].regex, mxq_format_name(p->options.rules[unused].format));
-  mxq_matcher_close(matcher);
-  return status;
+/* Inside a program the writer counts, because it copies what the job never sees; the job only asks whether to go on. */
+static bool count_bytes(void *user, uint64_t done, uint64_t total) {
+  struct mxq_plan *p = user;
+  p->done = done;
+  p->total = total;
+  return p->options.progress && p->options.progress(p->options.user, done, total, p->working);
+}
+
+static bool go_on(void *user, uint64_t done, uint64_t total, const char *tensor) {
+  struct mxq_plan *p = user;
+  (void)done;
+  (void)total;
+  p->working = tensor;
+  return p->options.progress && p->options.progress(p->options.user, p->done, p->total, tensor);
 }
 
 static enum mxq_status fill_writer(struct mxq_plan *p, struct mxq_error *err) {
   struct mxq_write_options options = p->options.archive;
   options.metadata = p->metadata;
   options.metadata_count = p->metadata_count;
-  enum mxq_status status = mxq_writer_open(MXQ_PT2, &options, &p->writer, err);
+  enum mxq_status status = p->inside ? mxq_writer_open_program(p->reader, &options, count_bytes, p, &p->writer, err)
+                                     : mxq_writer_open(MXQ_PT2, &options, &p->writer, err);
   return status == MXQ_OK ? mxq_job_add(&p->job, p->writer, err) : status;
 }
 
 static enum mxq_status sum_up(struct mxq_plan *p, struct mxq_error *err) {
   struct mxq_plan_totals *t = &p->totals;
   uint64_t bits_bytes = 0, elements = 0;
-  t->tensors = p->job.count;
-  for (size_t i = 0; i < p->job.count; i++) {
+  t->tensors = p->count;
+  for (size_t i = 0; i < p->count; i++) {
     const struct mxq_plan_entry *e = &p->entries[i];
     t->bytes_in += e->bytes_in;
     t->bytes_out += e->bytes_out;
     if (e->format == MXQ_FORMAT_NONE)
       continue;
     t->quantized++;
+    if (p->leader[i] != i)
+      continue; /* the same bytes as its leader's */
     bits_bytes += e->bytes_out;
     elements += e->tensor->elements;
   }
   t->kept = t->tensors - t->quantized;
   t->bits_per_weight = elements ? 8.0 * (double)bits_bytes / (double)elements : 0;
   t->peak_bytes = mxq_job_peak(&p->job);
-  t->graph_each = mxq_writer_graph_each(p->writer);
+  t->program = p->inside;
+  t->graph_each = p->inside || mxq_writer_graph_each(p->writer);
   return mxq_writer_size(p->writer, &t->file_bytes, err);
 }
 
@@ -188,11 +153,17 @@ enum mxq_status mxq_plan_quantize(mxq_reader *reader, const struct mxq_quantize_
   p->job.user = p->options.user;
   enum mxq_status status = resolve_all(p, err);
   if (status == MXQ_OK)
-    status = refuse_program(p, err);
+    status = find_program(p, err);
   if (status == MXQ_OK)
     status = join_metadata(p, err);
   if (status == MXQ_OK)
-    status = plan_tensors(p, err);
+    status = mxq_plan_tensors(p, err);
+  if (status == MXQ_OK)
+    status = list_items(p, err);
+  if (p->inside) {
+    p->job.progress = go_on;
+    p->job.user = p;
+  }
   if (status == MXQ_OK)
     status = fill_writer(p, err);
   if (status == MXQ_OK)
@@ -205,7 +176,7 @@ enum mxq_status mxq_plan_quantize(mxq_reader *reader, const struct mxq_quantize_
   return MXQ_OK;
 }
 
-size_t mxq_plan_count(const mxq_plan *plan) { return plan->job.count; }
+size_t mxq_plan_count(const mxq_plan *plan) { return plan->count; }
 
 const struct mxq_plan_entry *mxq_plan_entry(const mxq_plan *plan, size_t i) { return &plan->entries[i]; }
 
@@ -214,6 +185,8 @@ void mxq_plan_totals(const mxq_plan *plan, struct mxq_plan_totals *totals) { *to
 enum mxq_status mxq_plan_run(mxq_plan *p, const struct mxq_sink *sink, struct mxq_summary *summary, struct mxq_error *err) {
   enum mxq_status status = p->writer ? MXQ_OK : fill_writer(p, err);
   struct mxq_stats stats = {0};
+  p->done = p->total = 0;
+  p->working = "";
   if (status == MXQ_OK)
     status = mxq_job_run(&p->job, p->writer, sink, &stats, err);
   mxq_writer_free(p->writer); /* a writer runs once; another run of the plan fills a new one */

@@ -109,29 +109,47 @@ void mxq_matcher_close(struct mxq_matcher *m) {
   free(m);
 }
 
-/* One item of the file: where its expression begins and how long it is, and the format's name. */
-static enum mxq_status read_rule(const cJSON *item, size_t number, const char **regex, size_t *regex_len, enum mxq_format *format,
-                                 struct mxq_error *err) {
+/* "axes": [first, last] */
+static bool read_axes(const cJSON *pair, struct mxq_rule *rule) {
+  const cJSON *ends[2] = {cJSON_GetArrayItem(pair, 0), cJSON_GetArrayItem(pair, 1)};
+  if (!cJSON_IsArray(pair) || cJSON_GetArraySize(pair) != 2)
+    return false;
+  for (int i = 0; i < 2; i++)
+    if (!cJSON_IsNumber(ends[i]) || ends[i]->valuedouble < -MXQ_MAX_NDIM || ends[i]->valuedouble >= MXQ_MAX_NDIM ||
+        ends[i]->valuedouble != ends[i]->valueint)
+      return false;
+  rule->has_axes = true;
+  rule->axis_first = ends[0]->valueint;
+  rule->axis_last = ends[1]->valueint;
+  return true;
+}
+
+/* One item of the file. Its expression is not ended: *len says how long it is. */
+static enum mxq_status read_rule(const cJSON *item, size_t number, struct mxq_rule *rule, size_t *len, struct mxq_error *err) {
   const char *name = NULL;
+  *rule = (struct mxq_rule){0};
   if (cJSON_IsString(item)) {
     const char *equals = strrchr(item->valuestring, '=');
     if (!equals)
       return mxq_fail(err, MXQ_ERR_MALFORMED, NULL, "rule %zu: '%s' has no '=': a rule is REGEX=FORMAT", number, item->valuestring);
-    *regex = item->valuestring;
-    *regex_len = (size_t)(equals - item->valuestring);
+    rule->regex = item->valuestring;
+    *len = (size_t)(equals - item->valuestring);
     name = equals + 1;
   } else if (cJSON_IsObject(item)) {
     const cJSON *expression = cJSON_GetObjectItemCaseSensitive(item, "regex"), *what = cJSON_GetObjectItemCaseSensitive(item, "format");
-    if (!cJSON_IsString(expression) || !cJSON_IsString(what) || cJSON_GetArraySize(item) != 2)
-      return mxq_fail(err, MXQ_ERR_MALFORMED, NULL, "rule %zu: an object holds the two texts \"regex\" and \"format\" and nothing else",
-                      number);
-    *regex = expression->valuestring;
-    *regex_len = strlen(*regex);
+    const cJSON *axes = cJSON_GetObjectItemCaseSensitive(item, "axes");
+    if (!cJSON_IsString(expression) || !cJSON_IsString(what) || cJSON_GetArraySize(item) != (axes ? 3 : 2))
+      return mxq_fail(err, MXQ_ERR_MALFORMED, NULL,
+                      "rule %zu: an object holds the two texts \"regex\" and \"format\", perhaps \"axes\", and nothing else", number);
+    if (axes && !read_axes(axes, rule))
+      return mxq_fail(err, MXQ_ERR_MALFORMED, NULL, "rule %zu: \"axes\" is not a pair [first, last] of axes, such as [1, 3] or [-1, -1]", number);
+    rule->regex = expression->valuestring;
+    *len = strlen(rule->regex);
     name = what->valuestring;
   } else {
     return mxq_fail(err, MXQ_ERR_MALFORMED, NULL, "rule %zu is neither a text REGEX=FORMAT nor an object", number);
   }
-  if (!mxq_format_parse(name, format))
+  if (!mxq_format_parse(name, &rule->format))
     return mxq_fail(err, MXQ_ERR_USAGE, NULL,
                     "rule %zu: unknown format '%s'; formats are mxfp4, mxfp6-e2m3, mxfp6-e3m2, mxfp8-e4m3, mxfp8-e5m2, mxint8, none",
                     number, name);
@@ -153,11 +171,10 @@ enum mxq_status mxq_rules_parse(const char *json, size_t n, struct mxq_rule **ru
   }
   size_t number = 0, texts = 0;
   const cJSON *item;
-  const char *regex = NULL;
+  struct mxq_rule rule;
   size_t len = 0;
-  enum mxq_format format = MXQ_FORMAT_NONE;
   cJSON_ArrayForEach(item, tree) {
-    status = read_rule(item, ++number, &regex, &len, &format, err);
+    status = read_rule(item, ++number, &rule, &len, err);
     if (status != MXQ_OK)
       goto done;
     texts += len + 1;
@@ -171,14 +188,15 @@ enum mxq_status mxq_rules_parse(const char *json, size_t n, struct mxq_rule **ru
   char *text = (char *)(list + number);
   number = 0;
   cJSON_ArrayForEach(item, tree) {
-    status = read_rule(item, number + 1, &regex, &len, &format, err);
+    status = read_rule(item, number + 1, &rule, &len, err);
     if (status != MXQ_OK) {
       free(list);
       goto done;
     }
-    memcpy(text, regex, len);
+    memcpy(text, rule.regex, len);
     text[len] = 0;
-    list[number++] = (struct mxq_rule){text, format};
+    rule.regex = text;
+    list[number++] = rule;
     text += len + 1;
   }
   *rules = list;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/convert/across.h"
 
 /* Elements that are decoded or converted at a time. */
 #define CHUNK ((size_t)512 << 10)
@@ -153,19 +154,6 @@ static enum mxq_status fetch_pieces(struct mxq_values *v, enum mxq_part part, ui
   return MXQ_OK;
 }
 
-static void transpose(const unsigned char *src, size_t rows, size_t k, unsigned char *dst, size_t stride, size_t scalar) {
-  /* 16 rows at a time, so that each line of the destination is filled while it is near */
-  for (size_t r0 = 0; r0 < rows; r0 += 16) {
-    size_t r1 = r0 + 16 < rows ? r0 + 16 : rows;
-    for (size_t c = 0; c < k; c++)
-      for (size_t r = r0; r < r1; r++)
-        if (scalar == 4)
-          memcpy(dst + (c * stride + r) * 4, src + (r * k + c) * 4, 4);
-        else
-          memcpy(dst + (c * stride + r) * 2, src + (r * k + c) * 2, 2);
-  }
-}
-
 /* Axes follow the run: codes have the run last, values have it before `inner` others. Whole blocks of the run times `inner` at a time. */
 static enum mxq_status decode_across(struct mxq_values *v, void *dst, size_t most, size_t *got, struct mxq_error *err) {
   uint64_t outer = v->done / (v->k * v->inner), pos = v->done / v->inner % v->k, left = v->k - pos;
@@ -192,7 +180,7 @@ static enum mxq_status decode_across(struct mxq_values *v, void *dst, size_t mos
     if (status == MXQ_OK)
       status = decode(v, codes, scales, &shape, v->rows.data, err);
     if (status == MXQ_OK)
-      transpose(v->rows.data, n, k, (unsigned char *)dst + i * v->scalar, (size_t)v->inner, v->scalar);
+      mxq_transpose(v->rows.data, k, n, k, (unsigned char *)dst + i * v->scalar, (size_t)v->inner, v->scalar);
   }
   *got = k * (size_t)v->inner;
   return status;

@@ -54,7 +54,7 @@ START_TEST(the_buffers_of_a_run_are_bounded_whatever_the_tensor) {
         struct mxq_tensor t = {.name = "x", .dtype = dtypes[d], .ndim = 2, .shape = shape, .elements = shape[0] * shape[1]};
         t.bytes = t.elements * mxq_dtype_bits(t.dtype) / 8;
         struct mxq_decision decision;
-        mxq_decide(&t, (enum mxq_format)f, false, MXQ_RAGGED_PAD, &decision);
+        mxq_decide(&t, &(struct mxq_wish){.format = (enum mxq_format)f}, &decision);
         if (decision.format == MXQ_FORMAT_NONE)
           continue;
         struct mxq_job_item item = {.out = t, .encode = true, .source_dtype = t.dtype};
