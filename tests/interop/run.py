@@ -19,7 +19,7 @@ def main():
         sys.exit('run.py: set MXQUANT to the command under test')
     import torch
     torch.set_num_threads(2)
-    for module in ('t_oracle', 't_spine', 't_numbers', 't_foreign', 't_damage', 't_corpora', 't_cli'):
+    for module in ('t_oracle', 't_spine', 't_numbers', 't_foreign', 't_damage', 't_corpora', 't_cli', 't_programs', 't_expected'):
         __import__(module)
     print(f'torch {torch.__version__}, outside vectors: {"present" if harness.SHARED else "not here (MXQ_SHARED is not set)"}', flush=True)
     start = time.time()
