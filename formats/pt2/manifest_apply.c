@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pt2/pt2.h"
+#include "formats/pt2/program.h"
+#include "formats/pt2/recognise_apply.h"
 #include "lib/base/fail.h"
 
 /* Linked lists without pointers: the first entry at a stored tensor, and the entry after an entry. */
 struct apply {
   struct mxq_pt2_reader *r;
   uint32_t *first, *next, *kept;
+  struct mxq_pt2_recognised_list found; /* what the program decodes and no manifest names */
   struct mxq_error *err;
 };
 
@@ -40,7 +42,7 @@ static bool product(const uint64_t *shape, uint32_t from, uint32_t to, uint64_t 
 }
 
 /* The bytes of a stored tensor when they lie in one piece of the file. */
-static struct mxq_extent extent(const struct mxq_pt2_reader *r, const struct mxq_pt2_stored *s) {
+struct mxq_extent mxq_pt2_extent(const struct mxq_pt2_reader *r, const struct mxq_pt2_stored *s) {
   const struct mxq_zip_member *m = mxq_zip_member(r->zip, s->member);
   if (s->strides || m->method)
     return (struct mxq_extent){0, 0};
@@ -141,8 +143,8 @@ static enum mxq_status build(struct apply *a, const struct mxq_pt2_entry *e, str
   t->device = codes->device;
   t->requires_grad = e->requires_grad;
   t->storage = codes->member;
-  t->part[0] = parts->unpacked ? (struct mxq_extent){0, 0} : extent(r, codes);
-  t->part[1] = extent(r, scales);
+  t->part[0] = parts->unpacked ? (struct mxq_extent){0, 0} : mxq_pt2_extent(r, codes);
+  t->part[1] = mxq_pt2_extent(r, scales);
   t->codes_name = codes->name;
   t->scales_name = scales->name;
   t->layout = layout;
@@ -161,7 +163,7 @@ static enum mxq_status plain(struct apply *a, uint32_t i, struct mxq_tensor *t, 
   const struct mxq_pt2_stored *s = &r->stored[i];
   *t = (struct mxq_tensor){.name = s->name, .dtype = (enum mxq_dtype)s->dtype, .ndim = s->ndim, .shape = s->shape, .strides = s->strides, .stored_strides = s->stated,
                            .storage_offset = s->offset, .elements = s->elements, .bytes = s->bytes, .kind = (enum mxq_kind)s->kind,
-                           .requires_grad = s->requires_grad, .device = s->device, .storage = s->member, .part = {extent(r, s)}};
+                           .requires_grad = s->requires_grad, .device = s->device, .storage = s->member, .part = {mxq_pt2_extent(r, s)}};
   /* The program of a weights archive may name nothing: then its config tells. */
   if (r->manifest.weights && t->kind == MXQ_KIND_UNREFERENCED)
     t->kind = s->parameter ? MXQ_KIND_PARAMETER : MXQ_KIND_BUFFER;
@@ -227,8 +229,11 @@ static enum mxq_status fill(struct apply *a) {
   struct mxq_reader *b = &r->base;
   enum mxq_status status = link_entries(a);
   size_t room = 0;
+  if (status == MXQ_OK)
+    status = mxq_pt2_recognised_open(r, &a->found, a->err);
   if (status != MXQ_OK)
     return status;
+  room = a->found.count;
   for (size_t i = 0; i < r->stored_count; i++)
     room += !r->stored[i].hidden;
   for (size_t i = 0; i < r->manifest.entry_count; i++)
@@ -243,7 +248,9 @@ static enum mxq_status fill(struct apply *a) {
       status = build(a, &r->manifest.entries[e], &b->tensors[b->count], &r->parts[b->count]);
       b->count++;
     }
-    if (status == MXQ_OK && !r->stored[i].hidden) {
+    if (status == MXQ_OK && mxq_pt2_recognised_take(&a->found, i, &b->tensors[b->count], &r->parts[b->count])) {
+      b->count++;
+    } else if (status == MXQ_OK && !r->stored[i].hidden) {
       status = plain(a, i, &b->tensors[b->count], &r->parts[b->count]);
       b->count++;
     }
@@ -260,6 +267,7 @@ enum mxq_status mxq_pt2_tensors(struct mxq_pt2_reader *r, struct mxq_error *err)
   struct apply a = {.r = r, .first = links, .kept = links + n, .next = links + 2 * n, .err = err};
   mxq_names_free(&r->stored_names); /* from here on numbers do */
   enum mxq_status status = fill(&a);
+  mxq_pt2_recognised_close(&a.found);
   free(links);
   free(r->manifest.entries);
   free(r->manifest.kept);

@@ -110,7 +110,9 @@ bool mxq_pt2_index_fresh(const struct mxq_pt2_reader *r, const char *text, size_
 enum mxq_status mxq_pt2_config(struct mxq_pt2_reader *r, bool constants, struct mxq_error *err);
 /* manifest_read.c: the text of graph_module.metadata["custom"]; metadata goes into the reader. */
 enum mxq_status mxq_pt2_manifest_parse(struct mxq_pt2_reader *r, const char *text, size_t n, struct mxq_error *err);
-/* manifest_apply.c: the tensors that callers see. */
+/* manifest_apply.c: the bytes of a stored tensor when they lie in one piece of the file. */
+struct mxq_extent mxq_pt2_extent(const struct mxq_pt2_reader *r, const struct mxq_pt2_stored *s);
+/* The tensors that callers see. */
 enum mxq_status mxq_pt2_tensors(struct mxq_pt2_reader *r, struct mxq_error *err);
 
 /* read_gather.c: n bytes at offset of a stored tensor's values in C order. Its record is checked. */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* The probe bytes, and the comparison with the definition. */
+#include <math.h>
+#include <string.h>
+
+#include "formats/pt2/recognise.h"
+
+/* Four 6-bit codes of triple t: each goes through all 64 in every run of 64 triples, each time with other neighbours. The first byte has all values. */
+static uint32_t triple(uint32_t t) {
+  uint32_t run = t / 64, j = t % 64;
+  return j | ((j * 5 + run) & 63) << 6 | ((j * 11 + run * 13 + 3) & 63) << 12 | ((j * 29 + run * 37 + 17) & 63) << 18;
+}
+
+unsigned char mxq_probe_byte(uint32_t i) { return (unsigned char)(triple(i / 3) >> 8 * (i % 3)); }
+
+static bool same(struct mxq_probe_number x, enum mxq_dtype dtype, double want) {
+  if (!x.ok || !mxq_probe_is_float(dtype))
+    return false;
+  return isnan(want) ? isnan(x.d) : x.d == want && signbit(x.d) == signbit(want);
+}
+
+/* Each scale, `times` times. What 255 gives is not asked: some programs give infinity for it. */
+static bool scales_match(const struct mxq_probe_value *v, uint32_t times, bool exponent) {
+  if (v->uniform || times % v->period || v->n != MXQ_PROBES * times)
+    return false;
+  for (uint32_t i = 0; i < v->n; i++) {
+    unsigned b = mxq_probe_byte(i / times);
+    if (b == 255)
+      continue;
+    if (exponent ? !v->e[i].ok || (mxq_probe_is_float(v->dtype) ? v->e[i].d != (double)b - 127 : v->e[i].i != (int64_t)b - 127)
+                 : !same(v->e[i], v->dtype, mxq_probe_scale(b)))
+      return false;
+  }
+  return true;
+}
+
+static unsigned code_at(enum mxq_format format, bool unpacked, uint32_t i) {
+  unsigned bits = unpacked ? 8 : mxq_element_bits(mxq_format_element(format));
+  return bits == 8 ? mxq_probe_byte(i) : bits == 4 ? mxq_probe_byte(i / 2) >> 4 * (i % 2) & 15 : triple(i / 4) >> 6 * (i % 4) & 63;
+}
+
+static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mxq_format format, bool unpacked) {
+  enum mxq_element element = mxq_format_element(format);
+  unsigned bits = mxq_element_bits(element), stored = unpacked ? 8 : bits, natural = stored == 8 ? 1 : stored == 4 ? 2 : 4;
+  uint64_t elements;
+  if (v->uniform || natural % v->period || v->n != MXQ_PROBES * 8 / stored || bytes % (stored == 6 ? 3 : 1) ||
+      __builtin_mul_overflow(bytes, 8, &elements) || elements / stored != v->total)
+    return false;
+  for (uint32_t i = 0; i < v->n; i++) {
+    unsigned code = code_at(format, unpacked, i);
+    if (code >> bits == 0 && !same(v->e[i], v->dtype, mxq_probe_element(element, code)))
+      return false;
+  }
+  return true;
+}
+
+bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales, bool exponent,
+                     struct mxq_probe_match *match) {
+  static const struct mxq_probe_match forms[] = {{MXQ_MXFP4, false},      {MXQ_MXFP6_E2M3, false}, {MXQ_MXFP6_E3M2, false}, {MXQ_MXFP8_E4M3, false},
+                                                 {MXQ_MXFP8_E5M2, false}, {MXQ_MXINT8, false},     {MXQ_MXFP4, true},       {MXQ_MXFP6_E2M3, true},
+                                                 {MXQ_MXFP6_E3M2, true}};
+  const struct mxq_pt2_stored *q = &r->stored[codes->source], *s = &r->stored[scales->source];
+  uint32_t last = codes->ndim - 1;
+  if (codes->ndim == 0 || scales->ndim != codes->ndim || memcmp(codes->size, scales->size, last * sizeof *codes->size) != 0)
+    return false;
+  /* One scale for 32 neighbours: as blocks along the last dimension, or spread out. */
+  uint32_t times = scales->size[last] == codes->size[last] ? MXQ_BLOCK : 1;
+  if (times == 1 && (scales->size[last] != 1 || codes->size[last] != MXQ_BLOCK))
+    return false;
+  if (s->bytes * times != scales->total || codes->total != s->bytes * MXQ_BLOCK || !scales_match(scales, times, exponent))
+    return false;
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+    if (codes_match(codes, q->bytes, forms[i].format, forms[i].unpacked)) {
+      *match = forms[i];
+      return true;
+    }
+  return false;
+}
