@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tools/inspect_json.h"
+#include "tools/inspect_program.h"
 #include "tools/report.h"
 #include "tools/text.h"
 #include "tools/whole.h"
@@ -36,8 +37,62 @@ static void detail_extent(const char *what, const char *name, const struct mxq_e
   putchar('\n');
 }
 
-static void print_tensor(const struct mxq_tensor *t) {
-  char shape[1400], n[TEXT_NUMBER];
+static void detail_names(const char *what, const struct view *v, const uint32_t *others, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    detail(i ? "" : what, mxq_reader_tensor(v->reader, others[i])->name);
+  if (n == VIEW_OTHERS)
+    detail("", "and perhaps more");
+}
+
+/* Where the program has it, what shares its bytes, and what takes it. */
+static void detail_program(const struct view *v, size_t i, bool with_uses) {
+  const struct mxq_tensor *t = mxq_reader_tensor(v->reader, i);
+  uint32_t others[VIEW_OTHERS];
+  char words[USE_WORDS];
+  size_t n;
+  if (v->info.weights)
+    return;
+  detail("requires grad", t->requires_grad ? "yes" : "no");
+  detail("device", t->device ? t->device : "cpu");
+  n = view_tied(v, i, others);
+  detail_names("tied to", v, others, n);
+  n = view_sharing(v, i, others);
+  detail_names("shares with", v, others, n);
+  if (!v->program || !with_uses)
+    return;
+  size_t op_count;
+  const struct mxq_operator *ops = mxq_program_operators(v->program, &op_count);
+  const struct mxq_use *uses = mxq_program_uses(v->program, i, &n);
+  for (size_t u = 0; u < n; u++) {
+    printf("  %-13s ", u ? "" : "used by");
+    text_print(stdout, use_words(words, v->program, &uses[u]));
+    if (uses[u].op < op_count && *ops[uses[u].op].name) {
+      fputs("; node ", stdout);
+      text_print(stdout, ops[uses[u].op].name);
+    }
+    putchar('\n');
+  }
+  if (n == 0)
+    detail("used by", "nothing");
+  struct mxq_axes_choice choice;
+  mxq_program_axes(v->program, i, &choice);
+  detail("blocking", choice.reason);
+}
+
+/* "8, 1" */
+static const char *strides_text(char *buf, size_t size, const struct mxq_tensor *t) {
+  int64_t strides[MXQ_MAX_NDIM];
+  size_t used = 0;
+  view_strides(t, strides);
+  for (uint32_t i = 0; i < t->ndim; i++)
+    used += (size_t)snprintf(buf + used, size - used, "%s%" PRId64, i ? ", " : "", strides[i]);
+  snprintf(buf + used, size - used, "%s", t->strides ? "; not contiguous: read into C order" : "");
+  return buf;
+}
+
+static void print_tensor(const struct view *v, size_t i, bool with_uses) {
+  const struct mxq_tensor *t = mxq_reader_tensor(v->reader, i);
+  char shape[1600], n[TEXT_NUMBER];
   bool mx = t->format != MXQ_FORMAT_NONE;
   text_print(stdout, t->name);
   putchar('\n');
@@ -47,10 +102,14 @@ static void print_tensor(const struct mxq_tensor *t) {
   detail("bytes", text_count(n, t->bytes));
   detail("kind", mxq_kind_name(t->kind));
   if (!mx) {
-    if (t->strides)
-      detail("strides", "not contiguous: read into C order");
+    bool stored = mxq_reader_container(v->reader) == MXQ_PT2 && !v->info.weights;
+    if (t->strides || (stored && t->ndim))
+      detail("strides", strides_text(shape, sizeof shape, t));
+    if (stored)
+      detail("offset", text_count(n, t->storage_offset));
     if (t->part[0].size)
       detail_extent("data", NULL, &t->part[0]);
+    detail_program(v, i, with_uses);
     return;
   }
   detail("source dtype", mxq_dtype_name(t->dtype));
@@ -58,7 +117,8 @@ static void print_tensor(const struct mxq_tensor *t) {
   detail("axes", shape);
   snprintf(shape, sizeof shape, "%" PRIu64 " of %" PRIu64 " elements, %" PRIu64 " blocks each", t->rows, t->k, mxq_row_blocks(t->k));
   detail("rows", shape);
-  detail("layout", t->layout);
+  snprintf(shape, sizeof shape, "%s%s", t->layout ? t->layout : "", t->recognised ? " (recognised)" : "");
+  detail("layout", shape);
   detail("scale rule", t->scale_rule);
   detail("compat", t->compat);
   detail("round", t->round);
@@ -66,13 +126,14 @@ static void print_tensor(const struct mxq_tensor *t) {
   detail("nonfinite", t->nonfinite);
   detail_extent("codes", t->codes_name, &t->part[0]);
   detail_extent("scales", t->scales_name, &t->part[1]);
+  detail_program(v, i, with_uses);
 }
 
 /* ---- the table ---- */
 
-static void print_head(const mxq_reader *reader) {
-  struct mxq_archive_info info = {0};
-  mxq_reader_archive_info(reader, &info);
+static void print_head(const struct view *v) {
+  const mxq_reader *reader = v->reader;
+  struct mxq_archive_info info = v->info;
   text_print(stdout, mxq_reader_path(reader));
   printf(": %s", mxq_container_name(mxq_reader_container(reader)));
   if (mxq_reader_container(reader) == MXQ_PT2) {
@@ -90,38 +151,73 @@ static void print_head(const mxq_reader *reader) {
   putchar('\n');
 }
 
-/* Widths of the columns: names get what the others leave. */
-struct widths { size_t name, kind, shape, bytes; };
+/* Widths of the columns: names get what the others leave. what: the kind, where a program tells it. */
+struct widths { size_t name, kind, shape, bytes, what; };
 
 static void widen(size_t *width, size_t columns) { *width = columns > *width ? columns : *width; }
 
-static struct widths measure(const mxq_reader *reader) {
-  struct widths w = {6, 6, 5, 5};
-  for (size_t i = 0; i < mxq_reader_count(reader); i++) {
-    const struct mxq_tensor *t = mxq_reader_tensor(reader, i);
+static struct widths measure(const struct view *v) {
+  struct widths w = {6, 6, 5, 5, v->program ? 4 : 0};
+  for (size_t i = 0; i < mxq_reader_count(v->reader); i++) {
+    const struct mxq_tensor *t = mxq_reader_tensor(v->reader, i);
     char shape[MOST_SHAPE + 1], bytes[TEXT_NUMBER];
     widen(&w.name, text_columns(t->name));
     widen(&w.kind, strlen(kind_of(t)));
     widen(&w.shape, strlen(text_shape(shape, sizeof shape, t->ndim, t->shape)));
     widen(&w.bytes, strlen(text_count(bytes, t->bytes)));
+    if (v->program)
+      widen(&w.what, strlen(mxq_kind_name(t->kind)));
   }
-  size_t left = COLUMNS - w.kind - w.shape - w.bytes - 3;
+  size_t left = COLUMNS - w.kind - w.shape - w.bytes - 3 - (w.what ? w.what + 1 : 0);
   w.name = w.name < left ? w.name : left;
   return w;
 }
 
-static void print_row(const struct widths *w, const char *name, const char *kind, const char *shape, const char *bytes) {
+static void print_row(const struct widths *w, const char *name, const char *kind, const char *shape, const char *bytes, const char *what) {
   text_cell(stdout, name, w->name);
-  printf(" %-*s %-*s %*s\n", (int)w->kind, kind, (int)w->shape, shape, (int)w->bytes, bytes);
+  printf(" %-*s %-*s %*s%s%s\n", (int)w->kind, kind, (int)w->shape, shape, (int)w->bytes, bytes, w->what ? " " : "", w->what ? what : "");
 }
 
-static void print_table(const mxq_reader *reader, bool verbose) {
+/* A line under a tensor's row. */
+static void print_note(const char *words, const char *name) {
+  fputs("  ", stdout);
+  fputs(words, stdout);
+  text_fit(stdout, name ? name : "", COLUMNS - 2 - strlen(words));
+  putchar('\n');
+}
+
+/* The first of the others, when it stands before tensor i. */
+static const char *earlier(const struct view *v, size_t i, const uint32_t *others, size_t n) {
+  size_t first = i;
+  for (size_t k = 0; k < n; k++)
+    first = others[k] < first ? others[k] : first;
+  return first < i ? mxq_reader_tensor(v->reader, first)->name : NULL;
+}
+
+static void print_notes(const struct view *v, size_t i) {
+  const struct mxq_tensor *t = mxq_reader_tensor(v->reader, i);
+  uint32_t others[VIEW_OTHERS];
+  if (t->recognised)
+    print_note("(recognised) the program decodes ", t->codes_name);
+  const char *name = earlier(v, i, others, view_tied(v, i, others));
+  if (name) {
+    print_note("tied: the same values as ", name);
+    return;
+  }
+  name = earlier(v, i, others, view_sharing(v, i, others));
+  if (name)
+    print_note("shares its stored bytes with ", name);
+}
+
+/* False: out of memory. */
+static bool print_table(const struct view *v, bool verbose) {
+  const mxq_reader *reader = v->reader;
   char a[TEXT_THINGS], b[TEXT_NUMBER], c[TEXT_NUMBER];
   uint64_t tensors = 0, bytes = 0, tables = 0;
-  print_head(reader);
-  struct widths w = measure(reader);
+  print_head(v);
+  struct widths w = measure(v);
   if (!verbose)
-    print_row(&w, "tensor", "format", "shape", "bytes");
+    print_row(&w, "tensor", "format", "shape", "bytes", "kind");
   for (size_t i = 0; i < mxq_reader_count(reader); i++) {
     const struct mxq_tensor *t = mxq_reader_tensor(reader, i);
     if (!is_users(reader, t)) {
@@ -131,15 +227,22 @@ static void print_table(const mxq_reader *reader, bool verbose) {
     tensors++;
     bytes += t->bytes;
     char shape[MOST_SHAPE + 1];
-    if (verbose)
-      print_tensor(t);
-    else
-      print_row(&w, t->name, kind_of(t), text_shape(shape, sizeof shape, t->ndim, t->shape), text_count(a, t->bytes));
+    if (verbose) {
+      print_tensor(v, i, false);
+      continue;
+    }
+    print_row(&w, t->name, kind_of(t), text_shape(shape, sizeof shape, t->ndim, t->shape), text_count(a, t->bytes), mxq_kind_name(t->kind));
+    if (v->program)
+      print_notes(v, i);
   }
   printf("%s, %s bytes of data in a file of %s bytes\n", text_things(a, tensors, "tensor"), text_count(b, bytes),
          text_count(c, mxq_reader_file_bytes(reader)));
   if (tables)
     printf("%s of the archive's own program not listed\n", text_things(a, tables, "table"));
+  if (!print_program(v, verbose))
+    return false;
+  print_archive(v, verbose);
+  return true;
 }
 
 /* ---- zip and JSON ---- */
@@ -209,15 +312,27 @@ static int inspect(const struct args *args) {
     mxq_reader_close(reader);
     return report_failure(INSPECT, args->operands[0], NULL, &err);
   }
+  struct view v;
+  bool enough = true;
+  if (view_open(&v, reader, &err) != MXQ_OK) {
+    view_close(&v);
+    mxq_reader_close(reader);
+    return report_failure(INSPECT, args->operands[0], NULL, &err);
+  }
   size_t one = args->tensor ? mxq_reader_find(reader, args->tensor) : SIZE_MAX;
   if (args->tensor && one == SIZE_MAX)
     code = complain_usage(args, "%s: there is no tensor '%s'; mxquant inspect without --tensor lists them all", args->operands[0], args->tensor);
   else if (args->json)
-    inspect_json(reader, args->operands[0], one);
+    enough = inspect_json(&v, args->operands[0], one);
   else if (args->tensor)
-    print_tensor(mxq_reader_tensor(reader, one));
+    print_tensor(&v, one, true);
   else
-    print_table(reader, args->verbose);
+    enough = print_table(&v, args->verbose);
+  if (!enough) {
+    complain("%s: out of memory", args->operands[0]);
+    code = EXIT_OUTPUT;
+  }
+  view_close(&v);
   mxq_reader_close(reader);
   return code;
 }

@@ -4,10 +4,11 @@
 #define MXQUANT_INSPECT_JSON_H
 
 #include "tools/args.h"
+#include "tools/inspect_view.h"
 #include "tools/json.h"
 
-/* All tensors, or only number `one` when that is not SIZE_MAX. */
-void inspect_json(const mxq_reader *reader, const char *path, size_t one);
+/* All tensors, or only number `one` when that is not SIZE_MAX. False: out of memory. */
+bool inspect_json(const struct view *view, const char *path, size_t one);
 /* The first keys of every report: schema, file, container. */
 void inspect_json_begin(struct json *j, const char *path, const char *container);
 /* One member of a zip; user is the struct json. */

@@ -19,6 +19,7 @@ void json_begin(struct json *j, const char *key, char bracket); /* '{' or '[' */
 void json_end(struct json *j, char bracket);                    /* '}' or ']' */
 void json_text(struct json *j, const char *key, const char *value); /* NULL gives null */
 void json_count(struct json *j, const char *key, uint64_t value);
+void json_whole(struct json *j, const char *key, int64_t value);
 void json_real(struct json *j, const char *key, double value); /* infinite and undefined give null */
 void json_flag(struct json *j, const char *key, bool value);
 void json_null(struct json *j, const char *key);
