@@ -26,6 +26,11 @@ struct mxq_pt2_edit_item {
   const char *record[2];             /* bare names of new records */
   uint32_t place;                    /* the member of the source in whose place they come */
   uint32_t device;                   /* number in edit->devices */
+  /* Back: items whose values lie in one record, by place in it. The first has the record. */
+  uint32_t next;                     /* MXQ_NO_NUMBER: the last */
+  bool follows;                      /* not the first */
+  uint64_t at, record_bytes;         /* bytes before its values; of the whole record (of the first) */
+  uint32_t base;                     /* of the first: a record that stays, with these values put in; MXQ_NO_NUMBER: a new one */
   struct mxq_extent part[2];         /* in the new file */
 };
 
@@ -45,7 +50,7 @@ struct mxq_pt2_edit_text {
 };
 
 /* What fills a member: part.sub of struct mxq_pt2_part, where number is that of a member of the source (COPY) or of an item. */
-enum { MXQ_EDIT_COPY, MXQ_EDIT_CODES, MXQ_EDIT_SCALES, MXQ_EDIT_DATA };
+enum { MXQ_EDIT_COPY, MXQ_EDIT_CODES, MXQ_EDIT_SCALES, MXQ_EDIT_RECORD };
 
 struct mxq_pt2_edit {
   struct mxq_writer base;
@@ -81,6 +86,7 @@ struct mxq_pt2_edit {
   uint64_t done, all;
   struct mxq_pt2_reorder *reorder;   /* the item in work, when it is stored in another order of axes */
   size_t reordered;                  /* which */
+  uint32_t piece;                    /* the item in work within a record of several */
 };
 
 /* edit_out.c */
@@ -98,6 +104,8 @@ enum mxq_status mxq_pt2_edit_graph(struct mxq_pt2_edit *e, struct mxq_error *err
 enum mxq_status mxq_pt2_edit_configs(struct mxq_pt2_edit *e, struct mxq_error *err);
 /* restore.c: the same for items that take MX tensors back: splices of all texts, names of records, what is gone. */
 enum mxq_status mxq_pt2_restore(struct mxq_pt2_edit *e, struct mxq_error *err);
+/* restore_records.c: from the records that items had (names, and offsets in elements in `at`) to those that they get: names, bytes, who shares one. */
+enum mxq_status mxq_pt2_restore_records(struct mxq_pt2_edit *e, struct mxq_error *err);
 /* edit_records.c: `dropped` from `gone`, other programs of the archive included. */
 enum mxq_status mxq_pt2_edit_drop(struct mxq_pt2_edit *e, struct mxq_error *err);
 /* edit_manifest.c: splices of graph_module.metadata.custom. */

@@ -54,6 +54,11 @@ static enum mxq_status edit_texts(struct mxq_pt2_edit *e, struct mxq_error *err)
     status = apply(e, &e->model, e->program->text, e->program->size, err);
   if (status == MXQ_OK)
     status = apply(e, &e->weights, e->weights.text, e->weights.n, err);
+  for (size_t i = 0; i < e->count && e->back_count && status == MXQ_OK; i++)
+    if (e->items[i].base != MXQ_NO_NUMBER) { /* the item brings the record along */
+      e->dropped[e->items[i].base] = true;
+      status = mxq_pt2_check_member(e->reader, e->items[i].base, err);
+    }
   return status == MXQ_OK ? apply(e, &e->constants, e->constants.text, e->constants.n, err) : status;
 }
 
@@ -74,17 +79,24 @@ static enum mxq_status lay(struct mxq_pt2_edit *e, struct mxq_pt2_part part, uin
 
 static enum mxq_status lay_item(struct mxq_pt2_edit *e, uint32_t number, struct mxq_error *err) {
   struct mxq_pt2_edit_item *item = &e->items[number];
-  uint64_t size[2] = {item->t.bytes, 0};
+  uint64_t size[2] = {item->record_bytes, 0};
   unsigned parts = item->back ? 1 : 2;
+  if (item->follows)
+    return MXQ_OK;
   if (!item->back && !mxq_sizes(item->t.format, item->t.rows, item->t.k, &size[0], &size[1]))
     return mxq_fail(err, MXQ_ERR_USAGE, item->t.name, "the tensor is too large"); /* refused when it was added */
   enum mxq_status status = MXQ_OK;
   for (unsigned p = 0; p < parts && status == MXQ_OK; p++) {
-    struct mxq_pt2_part part = {.origin = MXQ_FROM_CALLER, .number = number, .sub = item->back ? MXQ_EDIT_DATA : p ? MXQ_EDIT_SCALES : MXQ_EDIT_CODES};
+    struct mxq_pt2_part part = {.origin = MXQ_FROM_CALLER, .number = number, .sub = item->back ? MXQ_EDIT_RECORD : p ? MXQ_EDIT_SCALES : MXQ_EDIT_CODES};
     status = lay(e, part, size[p], "data/weights/", item->record[p], err);
     if (status == MXQ_OK)
       item->part[p] = (struct mxq_extent){e->out.members[e->out.member_count - 1].data_offset, size[p]};
   }
+  uint64_t begin = item->part[0].offset;
+  if (item->back && item->base != MXQ_NO_NUMBER && status == MXQ_OK)
+    e->to[item->base] = e->out.member_count - 1;
+  for (uint32_t i = item->back ? number : MXQ_NO_NUMBER; i != MXQ_NO_NUMBER; i = e->items[i].next)
+    e->items[i].part[0] = (struct mxq_extent){begin + e->items[i].at, e->items[i].t.bytes};
   return status;
 }
 

@@ -34,6 +34,38 @@ static enum mxq_status fetch_reordered(struct run *r, uint32_t number, uint64_t 
   return MXQ_OK;
 }
 
+/* The next bytes of a record of one or several items, and what the record held before (or zeroes) where none of them lies. */
+static enum mxq_status fetch_record(struct run *r, uint32_t first, uint64_t offset, unsigned char *buf, size_t n, struct mxq_error *err) {
+  struct mxq_pt2_edit *e = r->e;
+  if (offset == 0)
+    e->piece = first;
+  while (n) {
+    const struct mxq_pt2_edit_item *item = e->piece == MXQ_NO_NUMBER ? NULL : &e->items[e->piece];
+    if (item && offset >= item->at + item->t.bytes) {
+      e->piece = item->next;
+      continue;
+    }
+    bool gap = !item || offset < item->at;
+    uint64_t left = !item ? n : gap ? item->at - offset : item->at + item->t.bytes - offset;
+    size_t part = left < n ? (size_t)left : n;
+    enum mxq_status status = MXQ_OK;
+    if (gap && e->items[first].base != MXQ_NO_NUMBER)
+      status = mxq_zip_read(e->reader->zip, e->items[first].base, offset, buf, part, err);
+    else if (gap)
+      memset(buf, 0, part);
+    else if (item->t.strides)
+      status = fetch_reordered(r, e->piece, offset - item->at, buf, part, err);
+    else
+      status = r->pull(r->user, e->piece, MXQ_PART_DATA, buf, part, err);
+    if (status != MXQ_OK)
+      return status;
+    offset += part;
+    buf += part;
+    n -= part;
+  }
+  return MXQ_OK;
+}
+
 static enum mxq_status fetch(void *user, size_t member, uint64_t offset, void *buf, size_t n, struct mxq_error *err) {
   struct run *r = user;
   struct mxq_pt2_edit *e = r->e;
@@ -47,9 +79,7 @@ static enum mxq_status fetch(void *user, size_t member, uint64_t offset, void *b
     if (status == MXQ_OK && e->byte_scales)
       status = mxq_pt2_check_scales(buf, n, e->items[part->number].t.name, err);
     break;
-  default:
-    status = e->items[part->number].t.strides ? fetch_reordered(r, part->number, offset, buf, n, err)
-                                              : r->pull(r->user, part->number, MXQ_PART_DATA, buf, n, err);
+  default: status = fetch_record(r, part->number, offset, buf, n, err);
   }
   if (status != MXQ_OK)
     return status;

@@ -42,8 +42,6 @@ static enum mxq_status collect(struct back *b) {
   /* a list for each item would do; tensors over one codes tensor stand side by side in the reader */
   for (size_t k = 0; k < b->e->count; k++) {
     const struct mxq_pt2_edit_item *item = &b->e->items[k];
-    if (!item->back)
-      continue;
     struct mxq_pt2_group *group = &b->groups[g++];
     *group = (struct mxq_pt2_group){.codes = item->stored[0], .scales = item->stored[1], .plain = &b->plain[b->count]};
     uint32_t first = item->tensor, last = item->tensor;
@@ -157,7 +155,7 @@ static enum mxq_status find_value(struct back *b, const struct mxq_pt2_group *gr
   return status == MXQ_OK ? name_value(b, &plain[0], &b->sources[number], t) : status;
 }
 
-static enum mxq_status describe(struct back *b, struct mxq_pt2_group *group, struct mxq_pt2_plain *x, size_t number) {
+static enum mxq_status describe(struct back *b, const struct mxq_pt2_group *group, struct mxq_pt2_plain *x, size_t number) {
   const struct mxq_pt2_reader *r = b->e->reader;
   const struct mxq_tensor *t = &r->base.tensors[b->tensors[number]];
   const struct mxq_pt2_source *s = &b->sources[number];
@@ -169,72 +167,55 @@ static enum mxq_status describe(struct back *b, struct mxq_pt2_group *group, str
   x->unreferenced = x->value == MXQ_NO_NUMBER && !s->value && b->e->input_of[group->codes] == MXQ_NO_NUMBER;
   return name_value(b, x, s, t);
 }
-/* ---- records ---- */
-
-static bool member_exists(const struct mxq_pt2_reader *r, const char *record) {
-  return mxq_pt2_member(r, "/data/weights/", record, strlen(record)) != SIZE_MAX;
-}
-
-/* The old record's name, where it is free; else a new one. */
-static enum mxq_status name_record(struct back *b, struct mxq_pt2_edit_item *item, const char *old, struct mxq_names *taken, uint64_t *next) {
-  uint32_t number = 0;
-  if (old && *old && !strchr(old, '/') && !strchr(old, '\\') && strlen(old) < 256 && strcmp(old, ".") != 0 && strcmp(old, "..") != 0 &&
-      !member_exists(b->e->reader, old)) {
-    switch (mxq_names_put(taken, old, strlen(old), &number)) {
-    case MXQ_NAMES_NOMEM: return nomem(b);
-    case MXQ_NAMES_NEW: item->record[0] = old; return MXQ_OK;
-    case MXQ_NAMES_THERE: break;
-    }
-  }
-  for (enum mxq_names_put put = MXQ_NAMES_THERE; put != MXQ_NAMES_NEW;) {
-    char name[40];
-    snprintf(name, sizeof name, "weight_%llu", (unsigned long long)(*next)++);
-    item->record[0] = mxq_arena_text(&b->e->plan_arena, name, strlen(name));
-    put = item->record[0] ? mxq_names_put(taken, item->record[0], strlen(name), &number) : MXQ_NAMES_NOMEM;
-    if (put == MXQ_NAMES_NOMEM)
-      return nomem(b);
-  }
-  return MXQ_OK;
-}
+/* ---- what each item is called and where it lies ---- */
 
 static enum mxq_status describe_all(struct back *b) {
-  struct mxq_names taken = {0};
-  uint64_t next = mxq_pt2_edit_next_record(b->e, "data/weights/", "weight_");
+  struct mxq_pt2_edit *e = b->e;
   enum mxq_status status = MXQ_OK;
   size_t g = 0, number = 0;
-  for (size_t k = 0; k < b->e->count && status == MXQ_OK; k++) {
-    struct mxq_pt2_edit_item *item = &b->e->items[k];
-    if (!item->back)
-      continue;
+  for (size_t k = 0; k < e->count && status == MXQ_OK; k++) {
+    struct mxq_pt2_edit_item *item = &e->items[k];
     struct mxq_pt2_group *group = &b->groups[g++];
     struct mxq_pt2_plain *plain = &b->plain[number];
     const char *record = NULL;
     for (size_t i = 0; i < group->count && status == MXQ_OK; i++, number++) {
       status = describe(b, group, &plain[i], number);
       record = record ? record : b->sources[number].record;
+      plain[i].storage_offset = b->sources[number].storage_offset;
     }
     if (status == MXQ_OK)
       status = find_value(b, group, plain, number - group->count);
-    if (status == MXQ_OK && record && !(record = mxq_arena_text(&b->e->plan_arena, record, strlen(record))))
-      status = nomem(b);
-    if (status == MXQ_OK)
-      status = name_record(b, item, record, &taken, &next);
-    for (size_t i = 0; i < group->count && status == MXQ_OK; i++)
-      plain[i].record = item->record[0];
+    if (status != MXQ_OK)
+      return status;
     item->fqn[0] = plain[0].fqn;
-    item->t.strides = plain[0].strides;
-    if (status == MXQ_OK && plain[0].strides) { /* the doc goes, the item stays */
-      int64_t *strides = mxq_arena_alloc(&b->e->plan_arena, plain[0].ndim * sizeof *strides);
+    item->place = e->reader->stored[group->codes].member;
+    e->gone[group->codes] = e->gone[group->scales] = true;
+    if (record && !(item->record[0] = mxq_arena_text(&e->plan_arena, record, strlen(record))))
+      return nomem(b);
+    if (!record)
+      item->record[0] = "";
+    item->at = plain[0].storage_offset;
+    item->t.strides = NULL;
+    if (plain[0].strides) { /* what the doc holds goes, the item stays */
+      int64_t *strides = mxq_arena_alloc(&e->plan_arena, plain[0].ndim * sizeof *strides);
       if (!strides)
-        status = nomem(b);
-      else
-        item->t.strides = memcpy(strides, plain[0].strides, plain[0].ndim * sizeof *strides);
+        return nomem(b);
+      item->t.strides = memcpy(strides, plain[0].strides, plain[0].ndim * sizeof *strides);
     }
-    item->place = b->e->reader->stored[group->codes].member;
-    b->e->gone[group->codes] = b->e->gone[group->scales] = true;
   }
-  mxq_names_free(&taken);
   return status;
+}
+
+/* Records as mxq_pt2_restore_records chose them. */
+static void note_records(struct back *b) {
+  for (size_t k = 0; k < b->e->count; k++) {
+    const struct mxq_pt2_edit_item *item = &b->e->items[k];
+    for (size_t i = 0; i < b->groups[k].count; i++) {
+      struct mxq_pt2_plain *x = &b->groups[k].plain[i];
+      x->record = item->record[0];
+      x->storage_offset = item->at / (mxq_dtype_bits(item->t.dtype) / 8);
+    }
+  }
 }
 
 /* ---- tables ---- */
@@ -261,6 +242,10 @@ static enum mxq_status restore(struct back *b) {
   enum mxq_status status = was_table && b->tables ? collect(b) : nomem(b);
   if (status == MXQ_OK)
     status = describe_all(b);
+  if (status == MXQ_OK)
+    status = mxq_pt2_restore_records(e, b->err);
+  if (status == MXQ_OK)
+    note_records(b);
   for (size_t i = 0; i < n && status == MXQ_OK; i++)
     was_table[i] = b->tables[i] = e->reader->stored[i].constant && e->reader->stored[i].hidden;
   if (status == MXQ_OK)

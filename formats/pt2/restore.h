@@ -63,7 +63,7 @@ struct mxq_pt2_plain {
 /* An MX tensor under all its names. */
 struct mxq_pt2_group {
   uint32_t codes, scales;            /* numbers in reader->stored */
-  const struct mxq_pt2_plain *plain; /* the first of them takes the place of the codes */
+  struct mxq_pt2_plain *plain;       /* the first of them takes the place of the codes */
   size_t count;
 };
 /*
