@@ -203,6 +203,8 @@ enum mxq_status mxq_pt2_api(struct mxq_reader *base, const mxq_program **program
   if (out && w.changed && values(out, r->program, &base->arena) && mxq_pt2_groups(&w) && mxq_pt2_walk(&w) && mxq_pt2_lists(&w)) {
     out->tensor_count = base->count;
     r->api = out;
+  } else if (w.limited) {
+    status = mxq_fail(err, MXQ_ERR_LIMIT, base->path, "the program puts its weights together in more ways than can be followed");
   } else {
     status = mxq_fail_nomem(err, base->path);
   }

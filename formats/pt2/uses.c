@@ -32,6 +32,10 @@ void mxq_pt2_texts_free(struct mxq_pt2_texts *texts) {
 }
 
 bool mxq_pt2_walk_found(struct mxq_pt2_walk *w, uint32_t group, size_t op, const char *argument, enum mxq_use_kind kind) {
+  if (w->found_count == w->most) {
+    w->limited = true;
+    return false;
+  }
   if (w->found_count == w->found_room) {
     size_t room = w->found_room ? 2 * w->found_room : 256;
     struct mxq_pt2_use *more = realloc(w->found, room * sizeof *more);
@@ -48,12 +52,35 @@ bool mxq_pt2_walk_found(struct mxq_pt2_walk *w, uint32_t group, size_t op, const
 const uint64_t *mxq_pt2_walk_shape(const struct mxq_pt2_walk *w, uint32_t group) { return w->r->base.tensors[w->of_group[group]].shape; }
 
 const struct mxq_pt2_view *mxq_pt2_walk_keep(struct mxq_pt2_walk *w, const struct mxq_pt2_view *view) {
+  if (w->views++ == w->most) {
+    w->limited = true;
+    return NULL;
+  }
   struct mxq_pt2_view *copy = mxq_arena_alloc(&w->scratch, sizeof *copy);
   return copy ? memcpy(copy, view, sizeof *copy) : NULL;
 }
 
 struct mxq_pt2_state *mxq_pt2_walk_states(struct mxq_pt2_walk *w, const struct mxq_pt2_subgraph *graph) {
   return mxq_arena_calloc(&w->scratch, graph->value_count, sizeof(struct mxq_pt2_state));
+}
+
+const int64_t *mxq_pt2_walk_sizes(struct mxq_pt2_walk *w, const struct mxq_pt2_frame *frame, uint32_t value, uint32_t *ndim) {
+  static const int64_t none = 0;
+  struct mxq_pt2_state *s = &frame->states[value];
+  const struct mxq_pt2_value *v = &frame->graph->values[value];
+  if (!s->sizes && v->type == MXQ_VALUE_TENSOR) {
+    int64_t sizes[MXQ_MAX_NDIM];
+    mxq_pt2_value_meta(w->p, v, ndim, sizes, NULL);
+    int64_t *copy = mxq_arena_alloc(&w->scratch, *ndim * sizeof *copy);
+    w->failed |= !copy;
+    if (copy) {
+      memcpy(copy, sizes, *ndim * sizeof *copy);
+      s->sizes = copy;
+      s->ndim = (uint8_t)*ndim;
+    }
+  }
+  *ndim = s->ndim;
+  return s->sizes ? s->sizes : &none;
 }
 
 /* Whatever lies over the same bytes is changed too. */
@@ -133,7 +160,7 @@ static bool node_of(struct mxq_pt2_walk *w, struct mxq_pt2_frame *f, uint32_t n)
   if (ok)
     ok = c.node->graph_count ? mxq_pt2_uses_inner(&c) : mxq_pt2_uses_node(&c) && mxq_pt2_uses_decode(&c);
   mxq_arena_free(&arguments);
-  return ok;
+  return ok && !w->failed;
 }
 
 bool mxq_pt2_walk_frame(struct mxq_pt2_walk *w, struct mxq_pt2_frame *frame) {
@@ -144,14 +171,13 @@ bool mxq_pt2_walk_frame(struct mxq_pt2_walk *w, struct mxq_pt2_frame *frame) {
 }
 
 /* The program's inputs that are weights. */
-static bool inputs(struct mxq_pt2_walk *w, const uint32_t *of_stored, struct mxq_pt2_state *states) {
-  const struct mxq_pt2_subgraph *g = &w->p->graphs[0];
+static bool inputs(struct mxq_pt2_walk *w, const uint32_t *of_stored, const struct mxq_pt2_frame *frame) {
+  const struct mxq_pt2_subgraph *g = frame->graph;
   for (uint32_t i = 0; i < g->input_count; i++) {
     uint32_t value = g->inputs_values[i], stored = w->p->inputs[i].stored, ndim;
-    int64_t sizes[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM];
     if (value == MXQ_NO_NUMBER || stored == MXQ_NO_NUMBER)
       continue;
-    struct mxq_pt2_state *s = &states[value];
+    struct mxq_pt2_state *s = &frame->states[value];
     s->constant = true;
     uint32_t group = of_stored[stored];
     if (group == MXQ_NO_NUMBER)
@@ -162,7 +188,7 @@ static bool inputs(struct mxq_pt2_walk *w, const uint32_t *of_stored, struct mxq
       s->parts = w->r->parts[w->of_group[group]].part[0] == stored ? 1 : 2;
       continue;
     }
-    mxq_pt2_value_meta(w->p, &g->values[value], &ndim, sizes, strides);
+    const int64_t *sizes = mxq_pt2_walk_sizes(w, frame, value, &ndim);
     bool same = ndim == t->ndim;
     for (uint32_t d = 0; same && d < ndim; d++)
       same = sizes[d] >= 0 && (uint64_t)sizes[d] == t->shape[d];
@@ -205,8 +231,11 @@ static bool outputs(struct mxq_pt2_walk *w, const uint32_t *of_stored, const siz
 bool mxq_pt2_walk(struct mxq_pt2_walk *w) {
   const struct mxq_pt2_subgraph *g = &w->p->graphs[0];
   size_t nodes = 0;
-  for (uint32_t i = 0; i < w->p->graph_count; i++)
+  w->most = 65536;
+  for (uint32_t i = 0; i < w->p->graph_count; i++) {
     nodes += w->p->graphs[i].node_count;
+    w->most += 8 * ((size_t)w->p->graphs[i].taken_count + w->p->graphs[i].input_count);
+  }
   w->operators = mxq_arena_calloc(&w->r->base.arena, nodes, sizeof *w->operators);
   uint32_t *of_stored = mxq_arena_alloc(&w->scratch, w->r->stored_count * sizeof *of_stored);
   size_t *op_of_node = mxq_arena_alloc(&w->scratch, g->node_count * sizeof *op_of_node);
@@ -217,7 +246,7 @@ bool mxq_pt2_walk(struct mxq_pt2_walk *w) {
   for (size_t t = 0; t < w->r->base.count; t++)
     for (int part = 0; part < 2; part++)
       of_stored[w->r->parts[t].part[part]] = w->group_of[t];
-  if (!inputs(w, of_stored, frame.states))
+  if (!inputs(w, of_stored, &frame))
     return false;
   for (uint32_t n = 0; n < g->node_count; n++) {
     op_of_node[n] = w->operator_count;

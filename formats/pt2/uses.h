@@ -97,10 +97,12 @@ struct mxq_pt2_walk {
   struct mxq_pt2_use *found;
   size_t found_count, found_room;
   bool *changed;                     /* by member of the archive */
+  size_t most, views;                /* uses and views that a program may come to; views so far */
+  bool failed, limited;              /* out of memory; more than `most` */
   struct mxq_arena scratch;
   struct mxq_pt2_texts texts;
 };
-/* False: out of memory. */
+/* False: `limited`, or out of memory. */
 bool mxq_pt2_walk(struct mxq_pt2_walk *w);
 void mxq_pt2_walk_changes(struct mxq_pt2_walk *w, uint32_t group);
 /* uses_groups.c: tensors that are one view of the same stored bytes. */

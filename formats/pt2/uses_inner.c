@@ -39,13 +39,11 @@ static bool given(struct mxq_pt2_call *c, bool numbers, struct given *list) {
 
 /* How the inner input's sizes stand to those of the value outside. */
 enum fit { NO_FIT, SAME, WITHOUT_FIRST };
-static enum fit fits(const struct mxq_pt2_walk *w, const struct mxq_pt2_value *outer, const struct mxq_pt2_value *inner) {
+static enum fit fits(struct mxq_pt2_walk *w, const struct mxq_pt2_frame *outer, uint32_t value, const struct mxq_pt2_frame *inner, uint32_t other) {
   uint32_t n, m;
-  int64_t a[MXQ_MAX_NDIM], b[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM];
-  if (outer->type != MXQ_VALUE_TENSOR || inner->type != MXQ_VALUE_TENSOR)
+  if (outer->graph->values[value].type != MXQ_VALUE_TENSOR || inner->graph->values[other].type != MXQ_VALUE_TENSOR)
     return NO_FIT;
-  mxq_pt2_value_meta(w->p, outer, &n, a, strides);
-  mxq_pt2_value_meta(w->p, inner, &m, b, strides);
+  const int64_t *a = mxq_pt2_walk_sizes(w, outer, value, &n), *b = mxq_pt2_walk_sizes(w, inner, other, &m);
   if (n != m && n != m + 1)
     return NO_FIT;
   return m == 0 || memcmp(a + (n - m), b, m * sizeof *b) == 0 ? n == m ? SAME : WITHOUT_FIRST : NO_FIT;
@@ -73,13 +71,13 @@ static bool other(struct mxq_pt2_call *c, uint32_t value) {
 }
 
 /* Value outside, input inside: the weights that it holds there. Nothing when they do not fit, which *missed tells. */
-static bool enter(struct mxq_pt2_call *c, uint32_t outer, const struct mxq_pt2_subgraph *inner, uint32_t value, struct mxq_pt2_state *state, bool rows,
-                  bool *missed) {
+static bool enter(struct mxq_pt2_call *c, uint32_t outer, const struct mxq_pt2_frame *inner, uint32_t value, bool rows, bool *missed) {
   const struct mxq_pt2_state *s = &c->frame->states[outer];
+  struct mxq_pt2_state *state = &inner->states[value];
   state->constant = s->constant;
   if (!s->views && !s->mx)
     return true;
-  enum fit fit = s->mx ? NO_FIT : fits(c->w, &c->frame->graph->values[outer], &inner->values[value]);
+  enum fit fit = s->mx ? NO_FIT : fits(c->w, c->frame, outer, inner, value);
   if (fit == SAME) {
     state->views = s->views;
   } else if (fit == WITHOUT_FIRST && rows) {
@@ -100,14 +98,15 @@ static bool enter(struct mxq_pt2_call *c, uint32_t outer, const struct mxq_pt2_s
 }
 
 /* What the graph's outputs hold is what the node's results hold, or goes somewhere that is not followed. */
-static bool leave(struct mxq_pt2_call *c, const struct mxq_pt2_subgraph *inner, const struct mxq_pt2_state *states, bool through) {
-  const struct mxq_pt2_subgraph *g = c->frame->graph;
+static bool leave(struct mxq_pt2_call *c, const struct mxq_pt2_frame *frame, bool through) {
+  const struct mxq_pt2_subgraph *g = c->frame->graph, *inner = frame->graph;
+  const struct mxq_pt2_state *states = frame->states;
   for (uint32_t i = 0; i < inner->output_count; i++) {
     uint32_t value = inner->outputs_values[i];
     if (value == MXQ_NO_NUMBER)
       continue;
     uint32_t result = through && inner->output_count == c->node->result_count ? g->results[c->node->first_result + i] : MXQ_NO_NUMBER;
-    if (result != MXQ_NO_NUMBER && (!states[value].views || fits(c->w, &inner->values[value], &g->values[result]) == SAME)) {
+    if (result != MXQ_NO_NUMBER && (!states[value].views || fits(c->w, frame, value, c->frame, result) == SAME)) {
       c->frame->states[result].views = states[value].views;
       c->frame->states[result].constant = states[value].constant;
       continue;
@@ -131,6 +130,7 @@ bool mxq_pt2_uses_inner(struct mxq_pt2_call *c) {
   const struct mxq_pt2_subgraph *first = &w->p->graphs[c->node->first_graph];
   list = first->input_count == all.count ? &all : first->input_count == tensors.count ? &tensors : NULL;
   uint32_t graphs_at = 0;
+  bool all_missed = false;
   for (uint32_t i = 0; i < c->count; i++)
     if (c->args[i].kind == MXQ_ARG_GRAPH)
       graphs_at = i;
@@ -147,20 +147,22 @@ bool mxq_pt2_uses_inner(struct mxq_pt2_call *c) {
     struct mxq_pt2_frame frame = {c->node->first_graph + k, inner, mxq_pt2_walk_states(w, inner)};
     if (!frame.states)
       return false;
-    for (uint32_t i = 0; list && i < list->count; i++) {
-      uint32_t value = i < inner->input_count ? inner->inputs_values[i] : MXQ_NO_NUMBER, outer = list->values[i];
+    bool fitting = list && inner->input_count == list->count;
+    all_missed |= !fitting;
+    for (uint32_t i = 0; fitting && i < list->count; i++) {
+      uint32_t value = inner->inputs_values[i], outer = list->values[i];
       if (outer == MXQ_NO_NUMBER)
         continue;
-      if (value == MXQ_NO_NUMBER || inner->input_count != list->count)
+      if (value == MXQ_NO_NUMBER)
         missed[i] = true;
-      else if (!enter(c, outer, inner, value, &frame.states[value], loop, &missed[i]))
+      else if (!enter(c, outer, &frame, value, loop, &missed[i]))
         return false;
     }
-    if (!mxq_pt2_walk_frame(w, &frame) || !leave(c, inner, frame.states, c->node->graph_count == 1 && !loop))
+    if (!mxq_pt2_walk_frame(w, &frame) || !leave(c, &frame, c->node->graph_count == 1 && !loop))
       return false;
   }
   for (uint32_t i = 0; list && i < list->count; i++)
-    if (missed[i] && !other(c, list->values[i]))
+    if ((missed[i] || all_missed) && !other(c, list->values[i]))
       return false;
   return true;
 }

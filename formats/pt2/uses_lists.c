@@ -92,7 +92,7 @@ static void choose(const struct mxq_pt2_walk *w, const struct tally *t, struct m
     snprintf(reason, 400, "used by %s, over axes that cannot be followed", op);
   } else if (t->other) {
     named(target_of(w, &t->other->use), true, op);
-    snprintf(reason, 400, "used by %s, which sums over no axis of it", op);
+    snprintf(reason, 400, "used by %s, which has no axis to block along", op);
   } else {
     snprintf(reason, 400, "returned as it is");
   }

@@ -57,11 +57,10 @@ bool mxq_pt2_uses_decode(struct mxq_pt2_call *c) {
     return true;
   for (uint32_t i = 0; i < c->node->result_count; i++) {
     uint32_t value = g->results[c->node->first_result + i], ndim;
-    int64_t sizes[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM];
     struct mxq_pt2_view view;
     if (g->values[value].type != MXQ_VALUE_TENSOR)
       continue;
-    mxq_pt2_value_meta(c->w->p, &g->values[value], &ndim, sizes, strides);
+    const int64_t *sizes = mxq_pt2_walk_sizes(c->w, c->frame, value, &ndim);
     if (parts == 3 && decoded(&view, &c->w->r->base.tensors[c->w->of_group[mx - 1]], mx - 1, ndim, sizes)) {
       view.alias = false;
       states[value].views = mxq_pt2_walk_keep(c->w, &view);

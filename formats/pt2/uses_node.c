@@ -7,13 +7,13 @@
 /* One argument, or one item of a list, that holds a weight. */
 struct taken {
   const struct mxq_pt2_arg *arg;
-  uint32_t item, value, ndim;
-  int64_t sizes[MXQ_MAX_NDIM];
+  uint32_t item, value;
+  const int64_t *sizes;
   const struct mxq_pt2_view *view;
 };
 
 static const struct mxq_pt2_arg *find(const struct mxq_pt2_call *c, const char *name) {
-  for (uint32_t i = 0; i < c->count; i++)
+  for (uint32_t i = 0; i < c->count && i < MXQ_MOST_ARGUMENTS; i++)
     if (strcmp(c->args[i].name, name) == 0)
       return &c->args[i];
   return NULL;
@@ -37,15 +37,13 @@ static bool dimension(int64_t d, uint32_t ndim, uint32_t *dim) {
   return d >= 0 && d < (int64_t)ndim;
 }
 
-static uint32_t sizes_of(const struct mxq_pt2_call *c, uint32_t value, int64_t sizes[MXQ_MAX_NDIM]) {
-  uint32_t ndim = 0;
-  int64_t strides[MXQ_MAX_NDIM];
-  const struct mxq_pt2_value *v = &c->frame->graph->values[value];
-  if (v->type == MXQ_VALUE_TENSOR)
-    mxq_pt2_value_meta(c->w->p, v, &ndim, sizes, strides);
+static uint32_t sizes_of(const struct mxq_pt2_call *c, uint32_t value, const int64_t **sizes) {
+  uint32_t ndim;
+  *sizes = mxq_pt2_walk_sizes(c->w, c->frame, value, &ndim);
   return ndim;
 }
-static uint32_t result_sizes(const struct mxq_pt2_call *c, int64_t sizes[MXQ_MAX_NDIM]) {
+static uint32_t result_sizes(const struct mxq_pt2_call *c, const int64_t **sizes) {
+  *sizes = NULL;
   return c->node->result_count ? sizes_of(c, c->frame->graph->results[c->node->first_result], sizes) : 0;
 }
 static bool floating(const struct mxq_pt2_call *c, uint32_t value) {
@@ -160,9 +158,9 @@ static bool passes_on(struct mxq_pt2_call *c, const struct taken *t, enum mxq_pt
   const uint64_t *source = mxq_pt2_walk_shape(c->w, t->view->group);
   const struct mxq_pt2_view *in = t->view;
   struct mxq_pt2_view out;
-  int64_t to[MXQ_MAX_NDIM];
+  const int64_t *to;
   uint8_t dims[MXQ_MAX_NDIM];
-  uint32_t ndim = result_sizes(c, to), dim;
+  uint32_t ndim = result_sizes(c, &to), dim;
   bool known = true;
   switch (action) {
   case MXQ_DOES_RESHAPE: mxq_pt2_view_reshape(&out, in, source, t->sizes, ndim, to); break;
@@ -196,8 +194,10 @@ static bool passes_on(struct mxq_pt2_call *c, const struct taken *t, enum mxq_pt
 /* Elementwise with numbers and other constants: the weight goes on when the result is as large as it is. */
 static bool goes_on(const struct mxq_pt2_call *c, const struct taken *t) {
   const struct mxq_pt2_subgraph *g = c->frame->graph;
-  int64_t to[MXQ_MAX_NDIM], sizes[MXQ_MAX_NDIM];
-  uint32_t ndim = result_sizes(c, to);
+  const int64_t *to, *sizes;
+  uint32_t ndim = result_sizes(c, &to);
+  if (c->node->taken_count > MXQ_MOST_ARGUMENTS)
+    return false;
   for (uint32_t i = 0; i < c->node->taken_count; i++) {
     uint32_t value = g->taken[c->node->first_taken + i].value;
     if (g->values[value].type == MXQ_VALUE_TENSOR && !c->frame->states[value].constant)
@@ -206,7 +206,7 @@ static bool goes_on(const struct mxq_pt2_call *c, const struct taken *t) {
   /* The first floating weight of that size; what it is multiplied with is no weight to others. */
   for (uint32_t i = 0; i < c->node->taken_count; i++) {
     uint32_t value = g->taken[c->node->first_taken + i].value;
-    if (!c->frame->states[value].views || !floating(c, value) || sizes_of(c, value, sizes) != ndim)
+    if (!c->frame->states[value].views || !floating(c, value) || sizes_of(c, value, &sizes) != ndim)
       continue;
     bool same = true;
     for (uint32_t d = 0; d < ndim; d++)
@@ -310,8 +310,8 @@ static bool take(struct mxq_pt2_call *c, const struct taken *t) {
       return false;
     c->w->found[c->w->found_count - 1].bytes = true;
     struct mxq_pt2_view any;
-    int64_t to[MXQ_MAX_NDIM];
-    mxq_pt2_view_unknown(&any, t->view, result_sizes(c, to));
+    const int64_t *to;
+    mxq_pt2_view_unknown(&any, t->view, result_sizes(c, &to));
     return holds(c, t, &any);
   case MXQ_DOES_WRITE:
     return writes(c, t) && passes_on(c, t, MXQ_DOES_SAME); /* what comes back is the weight again */
@@ -334,7 +334,8 @@ bool mxq_pt2_uses_node(struct mxq_pt2_call *c) {
     const struct mxq_pt2_view *v = c->frame->states[at->value].views;
     if (!v)
       continue;
-    t.ndim = sizes_of(c, at->value, t.sizes);
+    if (sizes_of(c, at->value, &t.sizes) != v->ndim)
+      return !c->w->failed; /* cannot be: each view was made for its value */
     for (; v; v = v->next) {
       t.view = v;
       if (!take(c, &t))
@@ -343,8 +344,8 @@ bool mxq_pt2_uses_node(struct mxq_pt2_call *c) {
   }
   for (uint32_t i = 0; c->made && i < c->node->result_count; i++) {
     uint32_t value = g->results[c->node->first_result + i];
-    int64_t sizes[MXQ_MAX_NDIM];
-    if (g->values[value].type == MXQ_VALUE_TENSOR && sizes_of(c, value, sizes) == c->made->ndim)
+    const int64_t *sizes;
+    if (g->values[value].type == MXQ_VALUE_TENSOR && sizes_of(c, value, &sizes) == c->made->ndim)
       c->frame->states[value].views = c->made;
   }
   return true;

@@ -5,13 +5,15 @@
 
 #include "formats/pt2/uses.h"
 
-enum { MXQ_MOST_VIEWS = 8 };         /* weights that one value may be put together of */
+enum { MXQ_MOST_VIEWS = 128, MXQ_MOST_ARGUMENTS = 64 }; /* weights that one value may be put together of; arguments that are looked for */
 
 struct mxq_pt2_state {
   const struct mxq_pt2_view *views;  /* the weights it holds, NULL: none */
   uint32_t mx;                       /* group + 1 of the MX tensor whose parts it was made of, until it is decoded */
   uint8_t parts;                     /* 1 codes, 2 scales */
   bool constant;                     /* does not depend on what the user passes */
+  uint8_t ndim;
+  const int64_t *sizes;              /* once somebody asked (mxq_pt2_walk_sizes) */
 };
 struct mxq_pt2_frame {
   uint32_t number;
@@ -40,6 +42,8 @@ bool mxq_pt2_uses_inner(struct mxq_pt2_call *c);
 bool mxq_pt2_uses_decode(struct mxq_pt2_call *c);
 
 /* uses.c */
+/* A tensor's sizes; none for other values, and when memory is out (w->failed). */
+const int64_t *mxq_pt2_walk_sizes(struct mxq_pt2_walk *w, const struct mxq_pt2_frame *frame, uint32_t value, uint32_t *ndim);
 bool mxq_pt2_walk_frame(struct mxq_pt2_walk *w, struct mxq_pt2_frame *frame);
 struct mxq_pt2_state *mxq_pt2_walk_states(struct mxq_pt2_walk *w, const struct mxq_pt2_subgraph *graph);
 bool mxq_pt2_walk_found(struct mxq_pt2_walk *w, uint32_t group, size_t op, const char *argument, enum mxq_use_kind kind);

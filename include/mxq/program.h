@@ -16,7 +16,7 @@ typedef struct mxq_program mxq_program;
 
 /*
  * The program of an open archive (MXQ_PT2). It was checked when the archive was opened; the first call builds the lists below.
- * MXQ_ERR_USAGE (another kind of file), MXQ_ERR_NOMEM. *program is NULL on failure.
+ * MXQ_ERR_USAGE (another kind of file), MXQ_ERR_LIMIT (many weights in each of many values), MXQ_ERR_NOMEM. *program is NULL on failure.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_reader_program(mxq_reader *reader, const mxq_program **program, struct mxq_error *err);
 

@@ -61,7 +61,7 @@ START_TEST(products_block_along_what_they_sum) {
   static const struct row rows[] = {
       {"products", "linear", 1, 1, "axis 1, summed by linear"}, {"products", "right", 0, 0, "axis 0, summed by matmul"},
       {"products", "left", 1, 1, "matmul"}, {"products", "turned", 1, 1, "matmul"}, {"products", "stored_turned", 0, 0, "matmul"},
-      {"products", "added", NO, 0, "used by addmm, which sums over no axis of it"}, {"products", "addmm", 0, 0, "addmm"},
+      {"products", "added", NO, 0, "used by addmm, which has no axis to block along"}, {"products", "addmm", 0, 0, "addmm"},
       {"products", "experts", 2, 2, "bmm"}, {"products", "batch", 1, 1, "bmm"}, {"products", "vector", 0, 0, "mv"}, {"products", "inner", 1, 1, "inner"},
       {"products", "dots", 0, 1, "axes 0-1, summed by tensordot"}, {"products", "input", 1, 1, "linear"}};
   CHECK_ROWS(rows);
@@ -192,7 +192,7 @@ END_TEST
 
 START_TEST(elementwise_uses_prefer_no_axis) {
   static const struct row rows[] = {
-      {"elementwise", "added", NO, 0, "used by add.Tensor, which sums over no axis of it"}, {"elementwise", "gate", NO, 0, "mul.Tensor"},
+      {"elementwise", "added", NO, 0, "used by add.Tensor, which has no axis to block along"}, {"elementwise", "gate", NO, 0, "mul.Tensor"},
       {"elementwise", "unused", UNUSED, 0, "no operator uses it"}, {"elementwise", "returned", NO, 0, "returned"},
       {"elementwise", "measured", UNUSED, 0, NULL}, {"elementwise", "summed", NO, 0, "used by sum"}};
   size_t n;
