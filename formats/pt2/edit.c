@@ -255,13 +255,19 @@ enum mxq_status mxq_writer_open_program(mxq_reader *reader, const struct mxq_wri
   return MXQ_OK;
 }
 
+/* A copy asks for no tensor. */
+static enum mxq_status pull_nothing(void *user, size_t tensor, enum mxq_part part, void *buf, size_t n, struct mxq_error *err) {
+  (void)user, (void)tensor, (void)part, (void)buf, (void)n;
+  return mxq_fail(err, MXQ_ERR_USAGE, NULL, "nothing was added to this writer");
+}
+
 enum mxq_status mxq_archive_copy(mxq_reader *reader, const struct mxq_write_options *options, const struct mxq_sink *sink,
                                  bool (*progress)(void *user, uint64_t done, uint64_t total), void *user, struct mxq_error *err) {
   assert(reader && sink && sink->write_at);
   mxq_writer *writer;
   enum mxq_status status = mxq_writer_open_program(reader, options, progress, user, &writer, err);
   if (status == MXQ_OK)
-    status = mxq_writer_run(writer, sink, NULL, NULL, err);
+    status = mxq_writer_run(writer, sink, pull_nothing, NULL, err);
   mxq_writer_free(writer);
   return status;
 }
