@@ -98,8 +98,6 @@ double mxq_probe_round(double x, enum mxq_dtype dtype);
 int64_t mxq_probe_wrap(int64_t x, enum mxq_dtype dtype);
 /* A number of one dtype as another, as PyTorch casts. */
 struct mxq_probe_number mxq_probe_convert(struct mxq_probe_number x, enum mxq_dtype from, enum mxq_dtype to);
-double mxq_probe_element(enum mxq_element element, unsigned code); /* OCP MX v1.0, 5.3 */
-double mxq_probe_scale(unsigned code);
 
 /* recognise_match.c: the probe bytes, and what two operands of a product are. */
 unsigned char mxq_probe_byte(uint32_t i);

@@ -43,7 +43,7 @@ static struct mxq_probe_number number(const unsigned char *b, enum mxq_dtype dty
   case MXQ_F16: {
     unsigned e = bits >> 10 & 31, digits = bits & 1023;
     x.ok = e != 31;
-    x.d = (bits >> 15 ? -1.0 : 1.0) * (e ? digits + 1024 : 2 * digits) * mxq_probe_scale(127 - 25 + (e ? e : 0));
+    x.d = (bits >> 15 ? -1.0 : 1.0) * (e ? digits + 1024 : 2 * digits) * mxq_e8m0_value((uint8_t)(102 + e));
     break;
   }
   case MXQ_F64:

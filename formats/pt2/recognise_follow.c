@@ -39,7 +39,7 @@ static bool run(const struct mxq_probe *t, const struct trace *w, const struct m
     product *= (uint64_t)w->now.size[i];
     if (w->cut ? product != w->cut : product % MXQ_BLOCK != 0)
       continue;
-    bool like = q->ndim == i + 1;
+    bool like = i > 0 && q->ndim == i + 1; /* flat codes tell nothing */
     for (uint32_t k = 0; k < i && like; k++)
       like = q->shape[k] == (uint64_t)w->now.size[k];
     if (!any || like)

@@ -28,7 +28,7 @@ static bool scales_match(const struct mxq_probe_value *v, uint32_t times, bool e
     if (b == 255)
       continue;
     if (exponent ? !v->e[i].ok || (mxq_probe_is_float(v->dtype) ? v->e[i].d != (double)b - 127 : v->e[i].i != (int64_t)b - 127)
-                 : !same(v->e[i], v->dtype, mxq_probe_scale(b)))
+                 : !same(v->e[i], v->dtype, mxq_e8m0_value((uint8_t)b)))
       return false;
   }
   return true;
@@ -48,7 +48,7 @@ static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mx
     return false;
   for (uint32_t i = 0; i < v->n; i++) {
     unsigned code = code_at(format, unpacked, i);
-    if (code >> bits == 0 && !same(v->e[i], v->dtype, mxq_probe_element(element, code)))
+    if (code >> bits == 0 && !same(v->e[i], v->dtype, mxq_element_value(element, (uint8_t)code)))
       return false;
   }
   return true;

@@ -58,31 +58,14 @@ int64_t mxq_probe_wrap(int64_t x, enum mxq_dtype dtype) {
   }
 }
 
-double mxq_probe_element(enum mxq_element element, unsigned code) {
-  static const struct { int exponent, mantissa, bias; } form[] = {
-      [MXQ_E2M1] = {2, 1, 1}, [MXQ_E2M3] = {2, 3, 1}, [MXQ_E3M2] = {3, 2, 3}, [MXQ_E4M3] = {4, 3, 7}, [MXQ_E5M2] = {5, 2, 15}};
-  if (element == MXQ_INT8)
-    return (double)mxq_probe_wrap(code, MXQ_I8) / 64;
-  int m = form[element].mantissa, exponents = 1 << form[element].exponent;
-  int e = (int)(code >> m) & (exponents - 1), digits = (int)code & ((1 << m) - 1);
-  double sign = code >> (m + form[element].exponent) & 1 ? -1 : 1;
-  if (element == MXQ_E4M3 && (code & 0x7F) == 0x7F)
-    return NAN;
-  if (element == MXQ_E5M2 && e == exponents - 1)
-    return digits ? NAN : sign * INFINITY;
-  return sign * (e ? ldexp(digits + (1 << m), e - form[element].bias - m) : ldexp(digits, 1 - form[element].bias - m));
-}
-
-double mxq_probe_scale(unsigned code) { return code == 255 ? NAN : ldexp(1, (int)code - 127); }
-
 struct mxq_probe_number mxq_probe_convert(struct mxq_probe_number x, enum mxq_dtype from, enum mxq_dtype to) {
   if (from == to || !x.ok)
     return x;
   double d = 0;
   switch (from) {
-  case MXQ_F8_E4M3: d = mxq_probe_element(MXQ_E4M3, (unsigned)x.i); break;
-  case MXQ_F8_E5M2: d = mxq_probe_element(MXQ_E5M2, (unsigned)x.i); break;
-  case MXQ_F8_E8M0: d = mxq_probe_scale((unsigned)x.i); break;
+  case MXQ_F8_E4M3: d = mxq_element_value(MXQ_E4M3, (uint8_t)x.i); break;
+  case MXQ_F8_E5M2: d = mxq_element_value(MXQ_E5M2, (uint8_t)x.i); break;
+  case MXQ_F8_E8M0: d = mxq_e8m0_value((uint8_t)x.i); break;
   default:
     if (mxq_probe_is_float(from))
       d = x.d;

@@ -90,7 +90,7 @@ __attribute__((unused)) static enum mxq_status open_text(const char *program, mx
   return mxq_reader_open_source(&source, NULL, r, err);
 }
 
-static const struct mxq_pt2_program *program_of(const mxq_reader *r) { return ((const struct mxq_pt2_reader *)r)->program; }
+__attribute__((unused)) static const struct mxq_pt2_program *program_of(const mxq_reader *r) { return ((const struct mxq_pt2_reader *)r)->program; }
 
 __attribute__((unused)) static uint32_t find(const struct mxq_pt2_program *p, uint32_t graph, const char *name) {
   return mxq_names_find(&p->graphs[graph].by_name, name, strlen(name));
