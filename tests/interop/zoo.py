@@ -233,7 +233,7 @@ class Transposed(nn.Module):
         return a + b, self.left @ x.t(), self.last(self.conv(image))
 
 
-@program({'reshaped': ANY, 'permuted': ANY, 'part': ANY, 'chunks': [1, 1], 'cast': ANY, 'expanded': ANY, 'scaled': None, 'norm.parametrizations.weight.original0': ANY, 'norm.parametrizations.weight.original1': ANY, 'unused': ANY, 'given': ANY},
+@program({'reshaped': ANY, 'permuted': ANY, 'part': ANY, 'chunks': [1, 1], 'cast': ANY, 'expanded': ANY, 'scaled': ANY, 'norm.parametrizations.weight.original0': ANY, 'norm.parametrizations.weight.original1': ANY, 'unused': ANY, 'given': ANY},
          ONE, ({0: D('batch')},), lambda g, b: (rand(g, b, 64),))
 class Views(nn.Module):
     """Between the weight and its operator: reshapes, permutations, slices, chunks, casts, arithmetic."""
