@@ -302,6 +302,8 @@ static enum mxq_status check_data(mxq_reader *reader, struct mxq_error *err) {
 }
 
 static int inspect(const struct args *args) {
+  static char buffer[1 << 16];
+  setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   struct mxq_read_options options = whole_read_options(args);
   mxq_reader *reader = NULL;

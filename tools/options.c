@@ -59,7 +59,7 @@ const struct command_row command_rows[6] = {
      "  mxquant dequantize model.pt2 -o back.safetensors --dtype bf16\n"
      "  mxquant dequantize model.pt2 -o - | ssh host 'cat > back.safetensors'\n"},
     {INSPECT, "inspect", 1, "mxquant inspect FILE [options]",
-     "Says what is in a file: tensors, shapes, formats, layouts, sizes. Reads the\n"
+     "Says what is in a file: tensors, shapes, formats, layouts, sizes, and of a\nprogram its inputs, outputs, operators and their weights. Reads the\n"
      "metadata only; FILE: .safetensors, its .index.json, .npy, .npz or .pt2.\n",
      "  mxquant inspect model.pt2\n"
      "  mxquant inspect model.pt2 --tensor model.embed_tokens.weight\n"

@@ -66,8 +66,17 @@ static struct glyph glyph_at(const char *s) {
   return g;
 }
 
+/* Characters at the beginning of s that are shown as they are, one column each: most names hold no others. */
+static size_t plain(const char *s) {
+  size_t n = 0;
+  while (s[n] >= 0x20 && s[n] < 0x7F)
+    n++;
+  return n;
+}
+
 size_t text_columns(const char *s) {
-  size_t columns = 0;
+  size_t columns = plain(s);
+  s += columns;
   while (*s) {
     struct glyph g = glyph_at(s);
     columns += g.columns;
@@ -77,7 +86,9 @@ size_t text_columns(const char *s) {
 }
 
 void text_print(FILE *f, const char *s) {
-  while (*s) {
+  size_t n = plain(s);
+  fwrite(s, 1, n, f);
+  for (s += n; *s;) {
     struct glyph g = glyph_at(s);
     fwrite(g.bytes, 1, g.n, f);
     s += g.taken;
