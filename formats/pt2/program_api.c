@@ -188,11 +188,25 @@ static bool values(struct mxq_program *out, const struct mxq_pt2_program *p, str
 
 /* ---- all ---- */
 
+/* Of an archive of weights, whose program nobody asked for before; names were forgotten when the tensors were known. */
+static enum mxq_status read_again(struct mxq_pt2_reader *r, struct mxq_error *err) {
+  enum mxq_status status = MXQ_OK;
+  for (uint32_t i = 0; i < r->stored_count && status == MXQ_OK; i++) {
+    uint32_t number = i;
+    if (mxq_names_put(&r->stored_names, r->stored[i].name, strlen(r->stored[i].name), &number) == MXQ_NAMES_NOMEM)
+      status = mxq_fail_nomem(err, r->base.path);
+  }
+  if (status == MXQ_OK)
+    status = mxq_pt2_program_read(r, &r->program, err);
+  mxq_names_free(&r->stored_names);
+  return status;
+}
+
 enum mxq_status mxq_pt2_api(struct mxq_reader *base, const mxq_program **program, struct mxq_error *err) {
   struct mxq_pt2_reader *r = (struct mxq_pt2_reader *)base;
   enum mxq_status status = MXQ_OK;
   if (!r->api && !r->program)
-    status = mxq_pt2_program_read(r, &r->program, err); /* of an archive of weights: nobody asked before */
+    status = read_again(r, err);
   if (status != MXQ_OK || r->api) {
     *program = r->api;
     return status;

@@ -90,20 +90,19 @@ struct atom {
   bool unknown;
 };
 
-/* Dimension d of `in` as atoms; those of size one are left out. */
+/* Dimension d of `in` as atoms; one without axes and of size one is none. */
 static uint32_t atoms_of(struct atom *atoms, const struct mxq_pt2_view *in, uint32_t d, const uint64_t *source, int64_t size) {
   uint64_t product = 1;
   uint32_t n = 0;
   const uint8_t *axes = in->axes + in->first[d];
-  if (size == 1)
+  if (size == 1 && length(in, d) == 0)
     return 0;
   for (uint32_t i = 0; i < length(in, d); i++)
     if (__builtin_mul_overflow(product, source[axes[i]], &product))
       product = 0;
   if (known(in, d) && length(in, d) > 1 && size > 0 && product == (uint64_t)size) {
     for (uint32_t i = 0; i < length(in, d); i++)
-      if (source[axes[i]] != 1)
-        atoms[n++] = (struct atom){.size = (int64_t)source[axes[i]], .axes = {axes[i]}, .n = 1};
+      atoms[n++] = (struct atom){.size = (int64_t)source[axes[i]], .axes = {axes[i]}, .n = 1};
     return n;
   }
   atoms[0] = (struct atom){.size = size, .n = (uint8_t)length(in, d), .unknown = !known(in, d)};
@@ -156,11 +155,15 @@ void mxq_pt2_view_reshape(struct mxq_pt2_view *out, const struct mxq_pt2_view *i
     int64_t of_a = 1, of_b = to[b];
     uint32_t b_end = b + 1, a_end = a;
     bool fits = sizes_known;
-    if (fits && of_b == 1) { /* a dimension of one belongs to nobody */
-      put(out, NULL, 0);
+    if (fits && of_b == 1) { /* an axis of one, or nothing */
+      bool axis = a < count && atoms[a].size == 1 && !atoms[a].unknown;
+      put(out, axis ? atoms[a].axes : NULL, axis ? atoms[a].n : 0);
+      a += axis;
       b++;
       continue;
     }
+    while (fits && a < count && atoms[a].size == 1)
+      a_end = ++a;
     while (fits && of_a != of_b)
       if (of_a < of_b)
         fits = a_end < count && !__builtin_mul_overflow(of_a, atoms[a_end++].size, &of_a);

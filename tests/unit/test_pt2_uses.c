@@ -7,6 +7,8 @@
 
 #include <mxq/program.h>
 
+#include "tests/roundtrip/test_pt2_sample.h"
+
 enum { NO = -1, CHANGED = -2, UNUSED = -3 };
 struct row {
   const char *file, *tensor;
@@ -213,6 +215,35 @@ START_TEST(decoded_weights_have_the_uses_of_their_values) {
 }
 END_TEST
 
+START_TEST(archives_of_weights_return_them) {
+  struct mxq_error err = {0};
+  mxq_reader *r;
+  const mxq_program *p;
+  size_t n, outputs;
+  struct mxq_source source;
+  void *data;
+  size_t size;
+  ck_assert_int_eq(sample_write(sample_all, SAMPLE_ALL, NULL, &data, &size, &err), MXQ_OK);
+  mxq_source_from_memory(data, size, &source);
+  ck_assert_msg(mxq_reader_open_source(&source, NULL, &r, &err) == MXQ_OK, "%s", err.text);
+  ck_assert_msg(mxq_reader_program(r, &p, &err) == MXQ_OK, "%s", err.text);
+  mxq_program_inputs(p, &n);
+  mxq_program_outputs(p, &outputs);
+  ck_assert_uint_eq(n, 0);
+  ck_assert_uint_eq(outputs, mxq_reader_count(r));
+  for (size_t i = 0; i < mxq_reader_count(r); i++) {
+    const struct mxq_use *u = mxq_program_uses(p, i, &n);
+    struct mxq_axes_choice c;
+    mxq_program_axes(p, i, &c);
+    ck_assert_uint_eq(n, 1);
+    ck_assert_int_eq(u->kind, MXQ_USE_RETURNS);
+    ck_assert(!c.understood && !c.changed && !c.unreferenced);
+  }
+  mxq_reader_close(r);
+  free(data);
+}
+END_TEST
+
 START_TEST(inputs_and_outputs_are_listed_with_their_sizes) {
   size_t n;
   open_program("dynamic");
@@ -309,6 +340,7 @@ int main(void) {
   tcase_add_test(tc, views_are_followed_to_the_axes_of_the_stored_tensor);
   tcase_add_test(tc, elementwise_uses_prefer_no_axis);
   tcase_add_test(tc, decoded_weights_have_the_uses_of_their_values);
+  tcase_add_test(tc, archives_of_weights_return_them);
   tcase_add_test(tc, inputs_and_outputs_are_listed_with_their_sizes);
   tcase_add_test(tc, other_files_hold_no_program);
   tcase_add_test(tc, the_language_model_is_understood);
