@@ -13,6 +13,8 @@
 
 /* A member's tensor is looked up for this many findings; a file that is damaged all over has names enough. */
 enum { NAMED_FINDINGS = 1000 };
+/* Programs times members: each program is opened with the archive's whole directory. */
+enum { MOST_WORK = 1 << 20 };
 
 static bool stops(enum mxq_status s) { return s == MXQ_ERR_IO || s == MXQ_ERR_NOMEM || s == MXQ_ERR_CANCELLED || s == MXQ_ERR_USAGE; }
 
@@ -32,16 +34,17 @@ void mxq_pt2_find(struct mxq_pt2_check *c, enum mxq_status code, const char *sub
 static void whose(const struct mxq_pt2_check *c, const struct mxq_zip_member *m, char *buf, size_t size) {
   static const char *const parts[2] = {"codes", "scales"};
   buf[0] = 0;
-  if (!c->reader || m->size == 0 || c->result->findings >= NAMED_FINDINGS)
+  if (m->size == 0 || c->result->findings >= NAMED_FINDINGS)
     return;
-  for (size_t i = 0; i < c->reader->count; i++) {
-    const struct mxq_tensor *t = &c->reader->tensors[i];
-    for (int p = 0; p < 2; p++)
-      if (t->part[p].size && t->part[p].offset >= m->data_offset && t->part[p].offset - m->data_offset < m->size) {
-        snprintf(buf, size, "; it holds the %s of tensor \"%.*s\"", t->format == MXQ_FORMAT_NONE ? "data" : parts[p], mxq_clip(t->name), t->name);
-        return;
-      }
-  }
+  for (size_t r = 0; r < c->reader_count; r++)
+    for (size_t i = 0; i < c->readers[r]->count; i++) {
+      const struct mxq_tensor *t = &c->readers[r]->tensors[i];
+      for (int p = 0; p < 2; p++)
+        if (t->part[p].size && t->part[p].offset >= m->data_offset && t->part[p].offset - m->data_offset < m->size) {
+          snprintf(buf, size, "; it holds the %s of tensor \"%.*s\"", t->format == MXQ_FORMAT_NONE ? "data" : parts[p], mxq_clip(t->name), t->name);
+          return;
+        }
+    }
 }
 
 /* What looks at a member's data as it is read. */
@@ -157,7 +160,7 @@ static enum mxq_status check_members(struct mxq_pt2_check *c) {
     qsort(order, count, sizeof *order, by_offset);
   if (status == MXQ_OK && c->digests_in_force)
     status = mxq_pt2_form_begin(c);
-  if (status == MXQ_OK && c->digests_in_force && c->reader)
+  if (status == MXQ_OK && c->digests_in_force && c->reader_count)
     status = mxq_pt2_index_begin(c);
   for (size_t i = 0; i < count && status == MXQ_OK; i++) {
     if (c->digests_in_force)
@@ -216,33 +219,57 @@ static enum mxq_status open_model(struct mxq_pt2_check *c, const struct mxq_read
   return mxq_reader_open_source(&borrowed, &relaxed, reader, err);
 }
 
-/* The archive's other programs; what hinders all of them was found with the first, whose error is `first`. */
-static enum mxq_status check_others(struct mxq_pt2_check *c, const struct mxq_read_options *options, const char *const *models, size_t count,
-                                    const char *done, const struct mxq_error *first) {
-  enum mxq_status status = MXQ_OK;
-  for (size_t i = 0; i < count && status == MXQ_OK; i++) {
-    mxq_reader *reader = NULL;
-    struct mxq_error e = {0};
-    if (strcmp(models[i], done) == 0)
-      continue;
-    enum mxq_status opened = open_model(c, options, models[i], &reader, &e);
-    if (opened == MXQ_OK) {
-      status = check_tensors(c, reader);
-    } else if (stops(opened)) {
-      status = opened;
+/* Why a program could not be opened. */
+struct unopened {
+  enum mxq_status status;
+  struct mxq_error err;
+};
+
+/* Opens every program: those that are not asked for only for their tensors' names, and for the index, which may be theirs. */
+static enum mxq_status open_all(struct mxq_pt2_check *c, const struct mxq_read_options *options, const char *const *models, size_t count,
+                                struct unopened *failed, size_t *failures, size_t *asked) {
+  *failures = *asked = 0;
+  for (size_t i = 0; i < count; i++) {
+    bool wanted = !options->model || !models[i] || strcmp(models[i], options->model) == 0;
+    struct unopened u = {0};
+    mxq_reader *reader;
+    u.status = open_model(c, options, models[i], &reader, &u.err);
+    if (stops(u.status) || u.status == MXQ_ERR_FORMAT) {
       if (c->err)
-        *c->err = e;
-    } else if (opened != first->code || strcmp(e.subject, first->subject) != 0 || strcmp(e.text, first->text) != 0) {
-      mxq_pt2_find(c, opened, e.subject, e.offset, "%s", e.text);
+        *c->err = u.err;
+      return u.status;
     }
-    mxq_reader_close(reader);
+    c->all_open &= u.status == MXQ_OK;
+    if (u.status == MXQ_OK && wanted) { /* first those that are asked for */
+      c->readers[c->reader_count++] = c->readers[*asked];
+      c->readers[(*asked)++] = reader;
+    } else if (u.status == MXQ_OK) {
+      c->readers[c->reader_count++] = reader;
+    } else if (wanted && (*failures == 0 || strcmp(u.err.text, failed[0].err.text) != 0 || strcmp(u.err.subject, failed[0].err.subject) != 0)) {
+      failed[(*failures)++] = u; /* what hinders all of them is told once */
+    }
   }
+  return MXQ_OK;
+}
+
+static enum mxq_status check_opened(struct mxq_pt2_check *c, const struct mxq_read_options *options, const char *const *models, size_t count,
+                                    struct unopened *failed) {
+  size_t failures, asked;
+  enum mxq_status status = open_all(c, options, models, count, failed, &failures, &asked);
+  if (status == MXQ_OK)
+    status = check_members(c);
+  uint64_t damage = c->result->findings;
+  for (size_t i = 0; i < asked && status == MXQ_OK; i++)
+    status = check_tensors(c, c->readers[i]);
+  /* What is damaged was found with its member. */
+  for (size_t i = 0; i < failures && status == MXQ_OK; i++)
+    if (failed[i].status != MXQ_ERR_DAMAGED || damage == 0)
+      mxq_pt2_find(c, failed[i].status, failed[i].err.subject, failed[i].err.offset, "%s", failed[i].err.text);
   return status;
 }
 
 static enum mxq_status check_all(struct mxq_pt2_check *c, const struct mxq_read_options *options) {
-  struct mxq_error e = {0};
-  const char **models, *model = options->model;
+  const char **models;
   size_t count;
   enum mxq_status status = find_digests(c, options->max_text);
   if (status != MXQ_OK)
@@ -250,23 +277,29 @@ static enum mxq_status check_all(struct mxq_pt2_check *c, const struct mxq_read_
   const char *first = mxq_zip_count(c->zip) ? mxq_zip_member(c->zip, 0)->name : "";
   if (!mxq_pt2_model_names(c->zip, strcspn(first, "/"), &c->arena, &models, &count))
     return mxq_fail_nomem(c->err, c->path);
-  for (size_t i = 0; i < count && !options->model; i++)
-    if (!model || strcmp(models[i], "model") == 0)
-      model = models[i];
-  /* First, so that members can be named by their tensors; data is checked below, all of it. */
-  enum mxq_status opened = open_model(c, options, model, &c->reader, &e);
-  if (stops(opened) || opened == MXQ_ERR_FORMAT) {
-    if (c->err)
-      *c->err = e;
-    return opened;
+  bool known = !options->model;
+  for (size_t i = 0; i < count; i++)
+    known |= options->model && strcmp(models[i], options->model) == 0;
+  c->all_open = count == 1 || (count && count <= MOST_WORK / mxq_zip_count(c->zip));
+  if (count && !c->all_open && !options->model)
+    mxq_pt2_find(c, MXQ_ERR_LIMIT, c->path, MXQ_NO_OFFSET, "%zu programs over %zu members are too many to check at once; --model NAME checks one", count,
+                 mxq_zip_count(c->zip));
+  if (!known || !c->all_open) {
+    models[0] = options->model; /* where there is none, the reader says so */
+    count = 1;
   }
-  status = check_members(c);
-  if (status == MXQ_OK && opened == MXQ_OK)
-    status = check_tensors(c, c->reader);
-  /* What is damaged was found with its member. */
-  if (status == MXQ_OK && opened != MXQ_OK && (opened != MXQ_ERR_DAMAGED || c->result->findings == 0))
-    mxq_pt2_find(c, opened, e.subject, e.offset, "%s", e.text);
-  return status == MXQ_OK && !options->model && model ? check_others(c, options, models, count, model, &e) : status;
+  /* First, so that members can be named by their tensors; data is checked below, all of it. */
+  struct unopened *failed = malloc(count * sizeof *failed);
+  c->readers = calloc(count, sizeof *c->readers);
+  status = failed && c->readers ? check_opened(c, options, models, count, failed) : mxq_fail_nomem(c->err, c->path);
+  free(failed);
+  return status;
+}
+
+static void close_all(struct mxq_pt2_check *c) {
+  for (size_t i = 0; i < c->reader_count; i++)
+    mxq_reader_close(c->readers[i]);
+  free(c->readers);
 }
 
 enum mxq_status mxq_pt2_verify(const struct mxq_source *source, const char *path, const struct mxq_read_options *options,
@@ -279,7 +312,7 @@ enum mxq_status mxq_pt2_verify(const struct mxq_source *source, const char *path
     status = check_all(&c, options);
     if (status == MXQ_OK)
       result->bytes = source->size; /* headers too: the strict directory leaves no byte out */
-    mxq_reader_close(c.reader);
+    close_all(&c);
     mxq_zip_close(c.zip);
   } else {
     bool cut = !stops(status) && (status != MXQ_ERR_FORMAT || source->size >= 4) && mxq_pt2_find_cut(&c);

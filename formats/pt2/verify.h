@@ -16,7 +16,9 @@ struct mxq_pt2_check {
   struct mxq_error *err;
 
   mxq_zip *zip;
-  mxq_reader *reader;                /* NULL when it could not be opened */
+  mxq_reader **readers;              /* one for each program that can be opened, malloced */
+  size_t reader_count;
+  bool all_open;                     /* no program is missing there */
   struct mxq_arena arena;
   size_t digests_member;             /* SIZE_MAX: none */
   bool digests_in_force;             /* parsed, and not carried along by a re-save */
@@ -31,6 +33,7 @@ struct mxq_pt2_check {
   size_t index_member;
   struct mxq_index_line *lines;
   size_t line_count;
+  size_t *begin;                     /* reader_count + 1 numbers of lines: those of each program */
   struct mxq_index_crcs *crcs;       /* NULL: nothing to compare with */
 };
 

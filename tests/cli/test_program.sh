@@ -49,6 +49,11 @@ expect 'and finds the defect of one that is not the default' 4 DAMAGED 'schema v
 expect 'PyTorch 2.8 is refused by name' 2 '' 'PyTorch 2\.8' inspect $models/pytorch_2_8.pt2
 expect 'and what came before it' 2 '' 'before 2\.8' inspect $models/pytorch_2_7.pt2
 
+run quantize $models/several.pt2 --model decoder --format none -o "$T/copy.pt2"
+ok 'an archive of several programs is copied with the index of one' [ "$rc" = 0 ]
+expect 'verify finds whose index it is' 0 ' 8 tensors' '' verify "$T/copy.pt2"
+expect 'also when another program is asked for' 0 ' 3 tensors' '' verify "$T/copy.pt2" --model encoder
+
 for f in "$samples"/*.pt2; do
   run inspect -v "$f"
   ok "${f##*/} is shown" [ "$rc" = 0 ]
