@@ -61,10 +61,45 @@ static enum mxq_status op_program(struct mxq_error *err) {
   return status;
 }
 
+static size_t load(const char *path, char buf[1 << 16]) {
+  FILE *f = fopen(path, "rb");
+  ck_assert_ptr_nonnull(f);
+  size_t n = fread(buf, 1, 1 << 16, f);
+  fclose(f);
+  return n;
+}
+
+/* An archive of two programs, and one with objects and devices; what uses their weights. */
+static size_t two_programs, with_objects;
+static char two_file[1 << 16], objects_file[1 << 16];
+
+static enum mxq_status op_models(struct mxq_error *err) {
+  struct mxq_source source;
+  struct mxq_verify_result result = {0};
+  struct mxq_read_options options = {.max_text = 100000000, .max_tensors = 1u << 22};
+  mxq_source_from_memory(two_file, two_programs, &source);
+  enum mxq_status status = mxq_pt2_verify(&source, "memory", &options, NULL, NULL, &result, err);
+  if (status != MXQ_OK || result.findings || result.tensors != 8)
+    return status == MXQ_OK ? MXQ_ERR_DAMAGED : status;
+  mxq_reader *r;
+  const mxq_program *program;
+  struct mxq_archive_info info;
+  mxq_source_from_memory(objects_file, with_objects, &source);
+  status = mxq_reader_open_source(&source, NULL, &r, err);
+  if (status != MXQ_OK)
+    return status;
+  status = mxq_reader_program(r, &program, err);
+  mxq_reader_archive_info(r, &info);
+  if (status == MXQ_OK && (info.object_count != 2 || !info.objects[0].class_name))
+    status = MXQ_ERR_DAMAGED;
+  mxq_reader_close(r);
+  return status;
+}
+
 static const struct {
   const char *name;
   enum mxq_status (*run)(struct mxq_error *err);
-} ops[] = {{"write", op_write}, {"copy", op_copy}, {"verify", op_verify}, {"program", op_program}};
+} ops[] = {{"write", op_write}, {"copy", op_copy}, {"verify", op_verify}, {"program", op_program}, {"models", op_models}};
 
 /* One run in which allocation `at` fails (with all behind it when for_ever); the outcome, and the blocks still allocated. */
 static enum mxq_status attempt(size_t op, long at, bool ever, struct mxq_error *err) {
@@ -82,6 +117,8 @@ START_TEST(each_allocation_may_fail) {
   struct mxq_error err = {0};
   ck_assert_int_eq(sample_write(sample_all, SAMPLE_ALL, NULL, &archive, &archive_size, &err), MXQ_OK);
   program_archive = hand_archive(PROGRAM, weights, 2, constants, 2, 64);
+  two_programs = load("testdata/pt2/models/with_default.pt2", two_file);
+  with_objects = load("testdata/pt2/models/objects.pt2", objects_file);
   ck_assert_int_eq(ops[_i].run(&err), MXQ_OK); /* libraries set themselves up once */
   for (int ever = 0; ever < 2; ever++) {
     long at = 1, managed = 0, lost = 0;
