@@ -89,7 +89,15 @@ static bool broadcast(struct mxq_probe *t, const struct mxq_probe_value *const *
   return mxq_probe_elements(t, out, n);
 }
 
-static struct mxq_probe_number element(const struct place *p, uint64_t i) { return p->v->e[p->v->uniform ? 0 : i / p->by % p->of]; }
+static inline struct mxq_probe_number element(const struct place *p, uint32_t i) {
+  if (p->v->uniform)
+    return p->v->e[0];
+  return p->v->e[p->by == 1 && i < p->of ? i : (uint32_t)(i / (uint32_t)p->by % (uint32_t)p->of)];
+}
+
+static inline struct mxq_probe_number as(struct mxq_probe_number x, enum mxq_dtype from, enum mxq_dtype to) {
+  return from == to ? x : mxq_probe_convert(x, from, to);
+}
 
 /* The dtype that operands come to: those with dimensions count, others only where their kind of number is wider. */
 static enum mxq_dtype common(const struct mxq_probe_value *a, const struct mxq_probe_value *b) {
@@ -150,7 +158,7 @@ static struct mxq_probe_number real(enum op op, double a, double b, enum mxq_dty
     break;
   default: return unknown;
   }
-  return (struct mxq_probe_number){.d = mxq_probe_round(y, dtype), .ok = true};
+  return (struct mxq_probe_number){.d = dtype == MXQ_F32 ? (float)y : mxq_probe_round(y, dtype), .ok = true};
 }
 
 static void binary(struct mxq_probe *t, enum op op, struct mxq_probe_value *out) {
@@ -177,7 +185,7 @@ static void binary(struct mxq_probe *t, enum op op, struct mxq_probe_value *out)
   if (!broadcast(t, in, at, 2, out))
     return;
   for (uint32_t i = 0; i < out->n; i++) {
-    struct mxq_probe_number a = mxq_probe_convert(element(&at[0], i), in[0]->dtype, d), b = mxq_probe_convert(element(&at[1], i), in[1]->dtype, d);
+    struct mxq_probe_number a = as(element(&at[0], i), in[0]->dtype, d), b = as(element(&at[1], i), in[1]->dtype, d);
     if (!a.ok || !b.ok)
       out->e[i] = unknown;
     else if (compares(op))
