@@ -96,6 +96,8 @@ static enum mxq_status prepare(struct mxq_pt2_edit *e, struct mxq_error *err) {
 
 static enum mxq_status find(const struct mxq_pt2_edit *e, const struct mxq_tensor *from, uint32_t *number, struct mxq_error *err) {
   struct mxq_reader *base = &e->reader->base;
+  if (e->reader->manifest.weights)
+    return mxq_fail(err, MXQ_ERR_USAGE, from->name, "an archive of weights has no program to be edited: write it anew");
   size_t i = mxq_reader_find(base, from->name);
   if (i == SIZE_MAX)
     return mxq_fail(err, MXQ_ERR_USAGE, from->name, "the archive has no tensor of this name");

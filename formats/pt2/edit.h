@@ -116,8 +116,7 @@ struct mxq_pt2_edit_source {
   int64_t strides[MXQ_MAX_NDIM];
   uint32_t value;                    /* in the program's graph; MXQ_NO_NUMBER: it has no input */
   bool used;                         /* something takes that value */
-  /* Number among graph.inputs, tensor_values, and the config's entries, where codes do not take its place. */
-  uint32_t input_place, value_place, entry_place;
+  uint32_t input_place, entry_place; /* number among graph.inputs and the config's entries; MXQ_NO_NUMBER: codes take its place */
 };
 /* edit_source.c: of the tied name number k. */
 void mxq_pt2_edit_source(const struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *item, uint32_t k, struct mxq_pt2_edit_source *source);

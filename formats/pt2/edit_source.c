@@ -45,52 +45,21 @@ void mxq_pt2_python_style(struct mxq_text *to, const char *text, size_t n) {
   mxq_text_add(to, text + from, n - from);
 }
 
-/* The strides as they are written: those of axes of size 1 mean nothing, and the way back needs them all the same. */
-static void find_strides(const struct mxq_pt2_edit *e, const struct mxq_pt2_stored *s, struct mxq_pt2_edit_source *source) {
-  const struct mxq_pt2_subgraph *g = &e->program->graphs[0];
-  int64_t sizes[MXQ_MAX_NDIM], plain = 1;
-  uint32_t ndim = s->ndim;
-  if (source->value != MXQ_NO_NUMBER) {
-    mxq_pt2_value_meta(e->program, &g->values[source->value], &ndim, sizes, source->strides);
-    for (uint32_t a = 0; a < ndim; a++)
-      source->strided |= source->strides[a] < 0;
-  }
-  /* A program that says another number of dimensions than its config does not get here. */
-  if (source->value == MXQ_NO_NUMBER || ndim != s->ndim || source->strided) {
-    source->strided = s->strides != NULL;
-    if (s->strides)
-      memcpy(source->strides, s->strides, s->ndim * sizeof *s->strides);
-    return;
-  }
-  for (uint32_t a = ndim; a-- > 0; plain *= s->shape[a] ? (int64_t)s->shape[a] : 1)
-    source->strided |= source->strides[a] != plain;
-}
-
-/* How many members of tensor_values stand before a value's. */
-static uint32_t place_of_value(const struct mxq_pt2_edit *e, const struct mxq_pt2_value *v) {
-  uint32_t n = 0;
-  const struct mxq_pt2_subgraph *g = &e->program->graphs[0];
-  for (uint32_t i = 0; i < g->value_count; i++)
-    n += g->values[i].entry.n && g->values[i].type == MXQ_VALUE_TENSOR && g->values[i].entry.at < v->entry.at;
-  return n;
-}
-
 void mxq_pt2_edit_source(const struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *item, uint32_t k, struct mxq_pt2_edit_source *source) {
   const struct mxq_pt2_stored *s = &e->reader->stored[item->stored[k]];
   uint32_t input = e->input_of[item->stored[k]];
   source->parameter = s->parameter;
-  source->strided = source->used = false;
-  source->value = source->input_place = source->value_place = source->entry_place = MXQ_NO_NUMBER;
+  source->used = false;
+  source->strided = s->stated != NULL; /* as they are written: those of axes of size 1 mean nothing, and the way back needs them all the same */
+  if (s->stated)
+    memcpy(source->strides, s->stated, s->ndim * sizeof *s->stated);
+  source->value = source->input_place = source->entry_place = MXQ_NO_NUMBER;
   if (input != MXQ_NO_NUMBER) {
     source->value = e->program->graphs[0].inputs_values[input];
-    const struct mxq_pt2_value *v = &e->program->graphs[0].values[source->value];
-    source->used = v->needed;
+    source->used = e->program->graphs[0].values[source->value].needed;
     if (k > 0)
       source->input_place = input;
-    if (!source->used)
-      source->value_place = place_of_value(e, v);
   }
   if (k > 0)
     source->entry_place = (uint32_t)(mxq_pt2_config_find(&e->weights_index, s->name) - e->weights_index.entries);
-  find_strides(e, s, source);
 }

@@ -192,7 +192,7 @@ enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const str
                                        struct mxq_pt2_splices *model, struct mxq_error *err) {
   struct mxq_pt2_list_edit edit = {.arena = &d->arena};
   struct mxq_pt2_splices splices = {0};
-  struct mxq_text text = {0}, quoted = {0};
+  struct mxq_text quoted = {0};
   uint32_t at = d->tensors.at + 1, behind, left = 0;
   struct mxq_span e, top = {0, 0};
   bool fine = true;
@@ -219,16 +219,12 @@ enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const str
     fine = strip_custom(p, model, &d->arena);
   } else if (fine) {
     mxq_pt2_list_done(&edit, &splices, d->text, d->tensors);
-    fine = mxq_pt2_splice_apply(&splices, d->text, d->size, &text);
-    if (fine)
-      mxq_text_quote(&quoted, text.data, text.size);
-    fine = fine && !quoted.failed;
+    fine = mxq_pt2_splice_apply_quoted(&splices, p->text + p->custom.at, p->custom.n, &quoted);
     if (fine)
       mxq_pt2_splice(model, p->custom, quoted.data, quoted.size);
   }
   free(edit.changes);
   mxq_pt2_splice_free(&splices);
-  mxq_text_free(&text);
   mxq_text_free(&quoted);
   return fine && !model->failed ? MXQ_OK : mxq_fail_nomem(err, p->member);
 }

@@ -56,6 +56,60 @@ bool mxq_pt2_splice_apply(struct mxq_pt2_splices *s, const char *text, size_t si
   return !out->failed;
 }
 
+static unsigned hex4(const char *s) {
+  unsigned v = 0;
+  for (int i = 0; i < 4; i++)
+    v = v << 4 | (unsigned)(s[i] <= '9' ? s[i] - '0' : (s[i] | 0x20) - 'a' + 10);
+  return v;
+}
+
+/* Bytes of the next character of a JSON string as written, and as decoded. */
+static size_t written(const char *s, size_t *decoded) {
+  *decoded = 1;
+  if (*s != '\\')
+    return 1;
+  if (s[1] != 'u')
+    return 2;
+  unsigned code = hex4(s + 2);
+  *decoded = code < 0x80 ? 1 : code < 0x800 ? 2 : code >= 0xD800 && code < 0xDC00 ? 4 : 3;
+  return *decoded == 4 ? 12 : 6;
+}
+
+/* Copies characters (or passes them, out NULL) from literal[*at] on until `until` decoded bytes are behind it. */
+static void copy_until(const char *literal, size_t *at, size_t *decoded, size_t until, struct mxq_text *out) {
+  size_t from = *at, step;
+  while (*decoded < until) {
+    *at += written(literal + *at, &step);
+    *decoded += step;
+  }
+  if (out)
+    mxq_text_add(out, literal + from, *at - from);
+}
+
+bool mxq_pt2_splice_apply_quoted(struct mxq_pt2_splices *s, const char *literal, size_t n, struct mxq_text *out) {
+  size_t at = 1, decoded = 0;
+  struct mxq_text quoted = {0};
+  if (s->failed)
+    return false;
+  if (s->count)
+    qsort(s->list, s->count, sizeof *s->list, by_place);
+  mxq_text_add(out, literal, 1);
+  for (size_t i = 0; i < s->count; i++) {
+    const struct mxq_pt2_splice *p = &s->list[i];
+    assert(p->span.at >= decoded);
+    copy_until(literal, &at, &decoded, p->span.at, out);
+    quoted.size = 0;
+    mxq_text_quote(&quoted, p->text, p->n);
+    if (!quoted.failed)
+      mxq_text_add(out, quoted.data + 1, quoted.size - 2);
+    copy_until(literal, &at, &decoded, p->span.at + (size_t)p->span.n, NULL);
+  }
+  mxq_text_add(out, literal + at, n - at);
+  out->failed |= quoted.failed;
+  mxq_text_free(&quoted);
+  return !out->failed;
+}
+
 void mxq_pt2_splice_free(struct mxq_pt2_splices *s) {
   free(s->list);
   mxq_arena_free(&s->arena);

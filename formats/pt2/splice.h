@@ -33,6 +33,11 @@ void mxq_pt2_splice_list(struct mxq_pt2_splices *s, const char *text, struct mxq
                          const struct mxq_text *front, const struct mxq_text *back);
 /* The edited text. False: out of memory, now or before. */
 bool mxq_pt2_splice_apply(struct mxq_pt2_splices *s, const char *text, size_t size, struct mxq_text *out);
+/*
+ * The same where `text` is what a JSON string says, and `literal` (n bytes) is that string as it is written, quotes included: the edited string, whose
+ * untouched characters stay as they were written.
+ */
+bool mxq_pt2_splice_apply_quoted(struct mxq_pt2_splices *s, const char *literal, size_t n, struct mxq_text *out);
 void mxq_pt2_splice_free(struct mxq_pt2_splices *s);
 
 /* The next element of a list at or behind *at (which begins one byte behind the opening bracket): false at its end. *at moves on. */
