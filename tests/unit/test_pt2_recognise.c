@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Weights that a program decodes without telling: which are found, and that those which are almost MX are not. */
 #include <check.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "formats/pt2/recognise.h"
@@ -224,6 +225,81 @@ START_TEST(the_manifest_wins_and_may_give_tied_weights_two_names) {
 }
 END_TEST
 
+/* ---- the shared samples, with their manifest out of sight ---- */
+
+static const char *const samples[] = {"handwritten_experts", "handwritten_mxfp4_pairs", "handwritten_mxfp6_e2m3", "handwritten_mxfp6_e3m2_word",
+    "handwritten_mxfp8_e5m2", "handwritten_mxint8", "handwritten_ragged_mxfp4", "handwritten_ragged_mxfp6_e2m3", "handwritten_ragged_mxfp8_e4m3",
+    "handwritten_two_layers", "handwritten_weights_only", "pytorch_mxfp4_linear", "pytorch_mxfp6_e2m3_unpacked", "pytorch_mxfp6_e3m2_le24",
+    "pytorch_mxfp8_e5m2_linear", "pytorch_mxfp8_linear", "pytorch_mxint8_linear"};
+
+static unsigned char *load(const char *path, size_t *n) {
+  FILE *f = fopen(path, "rb");
+  ck_assert_msg(f != NULL, "%s", path);
+  fseek(f, 0, SEEK_END);
+  *n = (size_t)ftell(f);
+  rewind(f);
+  unsigned char *data = malloc(*n);
+  ck_assert_uint_eq(fread(data, 1, *n, f), *n);
+  fclose(f);
+  return data;
+}
+
+static unsigned char *find_bytes(unsigned char *data, size_t n, const void *what, size_t k) { return memmem(data, n, what, k); }
+
+/* The key "custom" gets another name, and the program's checksum what it is then, in both places that state it. */
+static void hide_manifest(unsigned char *data, size_t n) {
+  unsigned char *text = find_bytes(data, n, "{\"graph_module\"", 15), *end, *key, crc[2][4], *at;
+  ck_assert_ptr_nonnull(text);
+  end = find_bytes(text, n - (size_t)(text - data), "PK\7\10", 4);
+  ck_assert_ptr_nonnull(end);
+  for (int k = 0; k < 2; k++) {
+    uint32_t sum = (uint32_t)crc32(0, text, (uInt)(end - text));
+    for (int i = 0; i < 4; i++)
+      crc[k][i] = (unsigned char)(sum >> 8 * i);
+    if (k == 0) {
+      key = find_bytes(text, (size_t)(end - text), "\"custom\"", 8);
+      ck_assert_ptr_nonnull(key);
+      key[1] = 'C';
+    }
+  }
+  for (int k = 0; k < 2; k++) {
+    at = find_bytes(k ? at + 4 : end, n - (size_t)((k ? at + 4 : end) - data), crc[0], 4);
+    ck_assert_ptr_nonnull(at);
+    memcpy(at, crc[1], 4);
+  }
+}
+
+START_TEST(samples_are_the_same_tensors_with_and_without_their_manifest) {
+  char path[4096];
+  size_t n;
+  struct mxq_error err = {0};
+  struct mxq_source source;
+  mxq_reader *told, *bare;
+  const char *shared = getenv("MXQ_SHARED");
+  snprintf(path, sizeof path, "%s/pt2/%s.pt2", shared ? shared : "../shared", samples[_i]);
+  if (!shared && access(path, R_OK) != 0)
+    return;
+  unsigned char *data = load(path, &n);
+  ck_assert_msg(mxq_reader_open(path, NULL, &told, &err) == MXQ_OK, "%s", err.text);
+  hide_manifest(data, n);
+  mxq_source_from_memory(data, n, &source);
+  ck_assert_msg(mxq_reader_open_source(&source, NULL, &bare, &err) == MXQ_OK, "%s: %s", path, err.text);
+  ck_assert_uint_eq(mxq_reader_count(told), mxq_reader_count(bare));
+  ck_assert_uint_gt(recognised(bare), 0);
+  for (size_t i = 0; i < mxq_reader_count(told); i++) {
+    const struct mxq_tensor *a = mxq_reader_tensor(told, i), *b = mxq_reader_tensor(bare, i);
+    ck_assert_str_eq(a->name, b->name);
+    ck_assert_msg(b->recognised == (a->format != MXQ_FORMAT_NONE) && a->format == b->format && a->dtype == b->dtype && a->ndim == b->ndim, "%s", a->name);
+    ck_assert(a->ndim == 0 || memcmp(a->shape, b->shape, a->ndim * sizeof *a->shape) == 0);
+    if (a->format)
+      ck_assert(a->axis_first == b->axis_first && a->axis_last == b->axis_last && strcmp(a->layout, b->layout) == 0 && crc_of(told, i) == crc_of(bare, i));
+  }
+  mxq_reader_close(told);
+  mxq_reader_close(bare);
+  free(data);
+}
+END_TEST
+
 START_TEST(probes_have_all_bytes_and_all_codes_in_all_places) {
   bool byte[256] = {false}, code[4][64] = {{false}};
   unsigned seen = 0;
@@ -250,6 +326,7 @@ int main(void) {
   tcase_add_test(t, edits_of_the_graph_that_make_it_something_else);
   tcase_add_test(t, the_manifest_wins_and_may_give_tied_weights_two_names);
   tcase_add_test(t, probes_have_all_bytes_and_all_codes_in_all_places);
+  tcase_add_loop_test(t, samples_are_the_same_tensors_with_and_without_their_manifest, 0, sizeof samples / sizeof *samples);
   suite_add_tcase(s, t);
   SRunner *runner = srunner_create(s);
   srunner_run_all(runner, CK_NORMAL);
