@@ -48,6 +48,7 @@ struct mxq_tensor {
   uint64_t bytes;               /* of the values in C order, or of codes + scales */
   enum mxq_kind kind;
   bool requires_grad;
+  bool recognised;              /* MX, known by the nodes of the program that decode it: no manifest names it */
   const char *device;           /* where a program has it: "cuda:0"; NULL = "cpu". The bytes are the same */
   uint32_t storage;             /* tensors of one file with the same number share their stored bytes; else unique */
 
@@ -58,7 +59,6 @@ struct mxq_tensor {
   uint32_t axis_first, axis_last;
   uint64_t rows, k;             /* codes are `rows` rows of k elements, each row padded to whole blocks */
   const char *codes_name, *scales_name; /* names of the two stored tensors */
-  bool recognised;              /* known as MX by the nodes of the program that decode it: no manifest names it */
   const char *layout, *scale_rule, *compat, *round, *neg_zero, *nonfinite;
 };
 
