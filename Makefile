@@ -137,7 +137,7 @@ check: all tests ## build and run every test; the closing line is the sum
 	@$(test_env) sh tests/run.sh $(tests) $(sort $(foreach k,build $(kinds),$(wildcard tests/$(k)/test_*.sh)))
 
 check-slow: all $(slow) ## the long sweeps; what has passed is not run again
-	@$(test_env) MXQ_RESUME='$(abspath $(B))/slow' sh tests/run.sh $(slow)
+	@$(test_env) MXQ_RESUME='$(abspath $(B))/slow' sh tests/run.sh $(slow) $(sort $(wildcard tests/slow/test_*.sh))
 
 check-interop: all ## PyTorch and other clients, in an environment of its own
 	@$(test_env) sh tests/interop/run.sh

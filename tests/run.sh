@@ -4,7 +4,7 @@
 # Prints a line for each, all output of those that fail (of all under V=1), lines of those that pass which begin with "# ",
 # and last the sum in Check's own words. A program that crashes counts as an error, one that ran no test too
 # (but under sanitizers, which own malloc: there the tests of failing allocations stand aside).
-# With MXQ_RESUME=DIR, what has passed leaves its output there, and is not run again until the program changes.
+# With MXQ_RESUME=DIR, what has passed leaves its output there, and is not run again until the program changes (a shell test: it or the command).
 set -u
 checks=0 failures=0 errors=0 programs=0
 log=$(mktemp) || exit 1
@@ -37,7 +37,7 @@ for program in "$@"; do
   if [ -n "${MXQ_RESUME:-}" ]; then
     mkdir -p "$MXQ_RESUME"
     keep=$MXQ_RESUME/$(echo "$name" | tr / -).passed
-    if [ -e "$keep" ] && [ ! "$program" -nt "$keep" ]; then cp "$keep" "$log"; rc=0 again=' (passed before)'; else again= ; fi
+    if [ -e "$keep" ] && [ ! "$program" -nt "$keep" ] && { [ $kind = c ] || [ ! "${MXQUANT:-/}" -nt "$keep" ]; }; then cp "$keep" "$log"; rc=0 again=' (passed before)'; else again= ; fi
   else
     again=
   fi

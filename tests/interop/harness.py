@@ -81,7 +81,7 @@ def run_all(only):
         passed, failed = passed + good, failed + (not good)
         print(f'{"ok  " if good else "FAIL"} {sentence}  [{c.done} checks, {time.time() - start:.1f} s]', flush=True)
         for text in c.notes:
-            print('       ' + text, flush=True)
+            print('#      ' + text, flush=True)
         for text in c.bad[:6]:
             print('     ! ' + text.replace('\n', '\n       ')[:1800], flush=True)
         if len(c.bad) > 6:

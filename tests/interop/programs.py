@@ -292,7 +292,7 @@ def works(fn):
         return None, f'{type(error).__name__}: {str(error)[:200]}'
 
 
-def check(c, folder, name, fmt, resave=False, unflatten=False, decompose=False, compile=False, args=()):
+def check(c, folder, name, fmt, resave=False, unflatten=False, decompose=False, args=()):
     """Returns the path of the quantized program."""
     entry, path = zoo.ZOO[name], source(name)
     out, st, back, again = (os.path.join(folder, f'{name}-{fmt}{x}') for x in ('.pt2', '.safetensors', '.back.pt2', '.again.pt2'))
@@ -344,28 +344,33 @@ def check(c, folder, name, fmt, resave=False, unflatten=False, decompose=False, 
     if decompose:
         same_way(c, f'{tag} run_decompositions', lambda e: e.run_decompositions().module(), path, out, values, entry)
         same_way(c, f'{tag} re-export', lambda e: torch.export.export(e.module(), *entry.example(entry.inputs[0], 7), dynamic_shapes=entry.dynamic).module(), path, out, values, entry)
-    if compile:
-        same_way(c, f'{tag} compile', lambda e: torch.compile(e.module()), path, out, values, entry, close=True)
     return out
 
 
-def same_way(c, what, way, path, out, values, entry, close=False):
+def check_compiled(c, folder, name, fmt):
+    path, entry, out, st = source(name), zoo.ZOO[name], os.path.join(folder, 'o.pt2'), os.path.join(folder, 'o.safetensors')
+    mxq('quantize', path, '-o', out, '--format', fmt)
+    mxq('dequantize', out, '-o', st)
+    values = {f: t for f, t in load_file(st).items() if f in Zip(out).manifest['tensors']}
+    args, kwargs = entry.example(entry.inputs[0], 7)
+    _, error = works(lambda: torch.compile(spine.load(path).module())(*args, **kwargs))
+    torch._dynamo.reset()
+    if error:
+        c(True, '')
+        c.note(f'{name}: PyTorch cannot compile the source: {error[:120]}'.replace('\n', ' '))
+    else:
+        run_close(c, f'{name} {fmt} compiled', lambda: torch.compile(spine.load(out).module()), lambda: reference(path, values).module(), entry)
+
+
+def same_way(c, what, way, path, out, values, entry):
     """Where PyTorch can do it with the source, it can do it with the result, and both compute the same."""
     want, error = works(lambda: way(reference(path, values)))
-    if want is not None and not close:
+    if want is not None:
         _, error = works(lambda: want(*entry.example(entry.inputs[0], 7)[0], **entry.example(entry.inputs[0], 7)[1]))
-        want = way_again(way, path, values) if error is None else None
-    if want is None:
+    if error:
         c.note(f'{what}: PyTorch cannot do it with the source: {error[:120]}'.replace('\n', ' '))
         return
-    if close:
-        run_close(c, what, lambda: way(spine.load(out)), lambda: reference(path, values).module(), entry)
-    else:
-        compare(c, what, lambda: way(spine.load(out)), lambda: want, entry.examples, True)
-
-
-def way_again(way, path, values):
-    return quiet(way, reference(path, values))
+    compare(c, what, lambda: way(spine.load(out)), lambda: way(reference(path, values)), entry.examples, True)
 
 
 @wrap

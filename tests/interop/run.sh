@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs run.py in a virtual environment of its own: $MXQ_VENV, or venv in the build folder ($MXQ_BUILD).
+# run.sh [ARGUMENTS]: runs run.py in a virtual environment of its own: $MXQ_VENV, or venv in the build folder ($MXQ_BUILD).
 # It is made once, and brought up to date when requirements.txt changes. Nothing is installed outside of it.
 set -eu
 here=tests/interop
@@ -14,4 +14,4 @@ if ! cmp -s $here/requirements.txt "$venv/requirements.txt"; then
   "$python" -m pip install -q -r $here/requirements.txt
   cp $here/requirements.txt "$venv/requirements.txt"
 fi
-exec "$python" $here/run.py
+exec "$python" $here/run.py "$@"

@@ -28,7 +28,7 @@ def matches(c, folder, path):
     owned = {t[r] for t in mx.values() for r in ('codes', 'scales')}
     listed = {t['name']: t for t in mxq_json('inspect', path)['tensors']}
     # What a pattern takes together is listed as one tensor, which says where its parts stand.
-    parts = {t[role + '_name']: t[role] for t in listed.values() if t.get('format') for role in ('codes', 'scales')}
+    parts = {t[role + '_name']: t.get(role) for t in listed.values() if t.get('format') for role in ('codes', 'scales')}
     back, values = os.path.join(folder, name + '.safetensors'), {}
     done = mxq('dequantize', path, '-o', back, code=None)
     if any(t['dtype'] in UNSTORABLE for t in e['tensors'].values()):
@@ -39,7 +39,7 @@ def matches(c, folder, path):
         values = load_file(back)
     compared = 0
     for fqn, t in e['tensors'].items():
-        if fqn in parts:
+        if parts.get(fqn):
             at, size = parts[fqn]['offset'], parts[fqn]['size']
             c(hashlib.sha256(raw[at:at + size]).hexdigest() == t['sha256'], f'{name} {fqn!r}: bytes of codes or scales')
         if fqn in owned or fqn in parts:

@@ -42,9 +42,10 @@ def expected(path):
     return {'tensors': tensors}
 
 
-def owned(e):
+def owned(e, listed):
+    """What a manifest, or a decoding pattern, takes together."""
     mx = e.get('mx') or {}
-    return {t[r] for t in mx.get('tensors', mx).values() for r in ('codes', 'scales')}
+    return {t[r] for t in mx.get('tensors', mx).values() for r in ('codes', 'scales')} | {t[r] for t in listed.values() if t.get('recognised') for r in ('codes_name', 'scales_name')}
 
 
 @test('inspect lists the tensors of every program archive with their dtypes and shapes')
@@ -58,7 +59,7 @@ def inspect(c, folder):
         mx = e.get('mx') or {}
         mx = mx.get('tensors', mx)
         for fqn, t in e['tensors'].items():
-            if fqn in owned(e):
+            if fqn in owned(e, listed):
                 continue
             if fqn not in listed:
                 c('weight' not in t['kind'] and t['kind'] not in ('parameter', 'buffer', 'unreferenced'), f'{name}: {fqn!r} ({t["kind"]}) is not listed')
@@ -67,7 +68,7 @@ def inspect(c, folder):
         for fqn, t in mx.items():
             if c(fqn in listed, f'{name}: MX tensor {fqn!r} is not listed'):
                 c.equal((listed[fqn].get('format'), listed[fqn]['shape']), (t['format'], t['shape']), f'{name}: {fqn!r}')
-        extra = set(listed) - set(e['tensors']) - set(mx)
+        extra = {n for n in set(listed) - set(e['tensors']) - set(mx) if listed[n].get('codes_name') not in e['tensors']}
         c(not extra, f'{name}: lists {extra}, which the archive does not hold')
         c.equal(mxq('verify', path, code=None).returncode, 0, f'{name}: verify')
     c.note(f'{len(programs())} program archives')
@@ -87,8 +88,11 @@ def values(c, folder):
         if not c.equal(done.returncode, 0, f'{name}: {done.stderr[:300]!r}'):
             continue
         got = load_file(out)
+        recognised = {t['name']: t for t in mxq_json('inspect', path)['tensors'] if t.get('recognised')}
         for fqn, t in got.items():
-            if fqn in e['tensors']:
+            if fqn in recognised:
+                c(fqn in e.get('dequantized', {}) or recognised[fqn]['shape'] == list(t.shape), f'{name}: {fqn!r} decoded')
+            elif fqn in e['tensors']:
                 c.equal((str(t.dtype)[6:], list(t.shape), hashlib.sha256(samples.bits(t)).hexdigest()),
                         (e['tensors'][fqn]['dtype'], e['tensors'][fqn]['shape'], e['tensors'][fqn]['sha256']), f'{name}: {fqn!r}')
             else:

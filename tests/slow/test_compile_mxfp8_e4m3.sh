@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# torch.compile of every program of the zoo in mxfp8-e4m3.
+exec sh tests/interop/run.sh --slow slow_compile 'mxfp8-e4m3:'

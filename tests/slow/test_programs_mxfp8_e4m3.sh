@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Every program of the zoo in mxfp8-e4m3: runs, is saved again, unflattened, decomposed, exported anew, brought back.
+exec sh tests/interop/run.sh --slow slow_programs 'mxfp8-e4m3:'
