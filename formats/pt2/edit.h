@@ -77,6 +77,7 @@ struct mxq_pt2_edit {
   struct mxq_pt2_edit_text model, weights, constants;
   struct mxq_pt2_config_text weights_index, constants_index;
   struct mxq_names graph_names;      /* of all graphs, ours included */
+  struct mxq_names modules;          /* whose calls are kept apart */
   struct mxq_pt2_edit_device *devices;
   size_t device_count;
   bool *gone;                        /* by stored tensor: its config has no entry for it any more */
@@ -100,6 +101,24 @@ enum mxq_status mxq_pt2_edit_name(struct mxq_pt2_edit *e, struct mxq_error *err)
 uint64_t mxq_pt2_edit_next_record(const struct mxq_pt2_edit *e, const char *folder, const char *word);
 /* edit_graph.c: splices of inputs, signature, values and nodes. */
 enum mxq_status mxq_pt2_edit_graph(struct mxq_pt2_edit *e, struct mxq_error *err);
+/* edit_inside.c: fills in `modules`. False: out of memory. */
+bool mxq_pt2_edit_find_modules(struct mxq_pt2_edit *e);
+/* Where a value's decoding nodes must stand, when that is within such a module: before *node, with its nn_module_stack. Else MXQ_NO_NUMBER and NULL. */
+bool mxq_pt2_edit_inside(struct mxq_pt2_edit *e, uint32_t value, uint32_t *node, const char **stack);
+/* edit_place.c: composed nodes, each piece of them before the node of that number. All zero to begin with. */
+struct mxq_pt2_edit_nodes {
+  struct mxq_pt2_edit_piece {
+    uint32_t place;
+    size_t order;
+    struct mxq_text text;
+  } *list;
+  size_t count, room;
+  bool failed;
+};
+/* Takes over a text that is not empty. */
+void mxq_pt2_edit_put(struct mxq_pt2_edit_nodes *nodes, uint32_t place, struct mxq_text *text);
+/* Splices all of them into the program, and frees. False: out of memory, now or before. */
+bool mxq_pt2_edit_put_done(struct mxq_pt2_edit_nodes *nodes, const struct mxq_pt2_program *p, struct mxq_arena *arena, struct mxq_pt2_splices *splices);
 /* edit_config.c: splices of both configs. */
 enum mxq_status mxq_pt2_edit_configs(struct mxq_pt2_edit *e, struct mxq_error *err);
 /* restore.c: the same for items that take MX tensors back: splices of all texts, names of records, what is gone. */

@@ -10,7 +10,8 @@
 /* Edits of the four lists that change. */
 struct lists {
   struct mxq_pt2_list_edit inputs, specs, values;
-  struct mxq_text nodes, table_inputs, table_specs, table_values;
+  struct mxq_text table_inputs, table_specs, table_values;
+  struct mxq_pt2_edit_nodes nodes;
   bool failed;
 };
 
@@ -36,82 +37,81 @@ static void append(struct lists *l, struct mxq_text *to, struct mxq_text *compos
 /* The weight's value as the nodes make it. */
 static void result_entry(struct mxq_text *t, const char *name, const struct mxq_pt2_edit_item *item, const char *device) {
   uint64_t strides[MXQ_MAX_NDIM];
-  for (uint32_t a = 0; item->t.strides && a < item->t.ndim; a++)
-    strides[a] = (uint64_t)item->t.strides[a];
-  mxq_pt2_value_entry(t, name, mxq_pt2_stored_dtype(item->t.dtype), item->t.shape, item->t.ndim, item->t.strides ? strides : NULL, device);
+  mxq_pt2_result_strides(&item->t, strides);
+  mxq_pt2_value_entry(t, name, mxq_pt2_stored_dtype(item->t.dtype), item->t.shape, item->t.ndim, strides, device);
 }
 
-/* Codes and scales as inputs, and the nodes: their values are put before those of the weight. */
-static void decode(struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *item, const char *result, struct mxq_pt2_graph *g) {
-  const struct mxq_pt2_edit_device *d = &e->devices[item->device];
+static void inputs(const struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *item, struct mxq_pt2_graph *g) {
+  const char *device = e->devices[item->device].text;
   uint64_t shape[MXQ_MAX_NDIM + 1];
   uint32_t ndim = mxq_pt2_codes_shape(&item->t, shape);
   mxq_pt2_buffer_input(g, item->input[0], item->fqn[0]);
-  mxq_pt2_value_entry(&g->values, item->input[0], mxq_pt2_codes_dtype(item->t.format), shape, ndim, NULL, d->text);
+  mxq_pt2_value_entry(&g->values, item->input[0], mxq_pt2_codes_dtype(item->t.format), shape, ndim, NULL, device);
   ndim = mxq_pt2_scales_shape(&item->t, shape);
   mxq_pt2_buffer_input(g, item->input[1], item->fqn[1]);
-  mxq_pt2_value_entry(&g->values, item->input[1], mxq_pt2_scales_dtype(e->byte_scales), shape, ndim, NULL, d->text);
-  if (!result)
-    return;
-  struct mxq_pt2_chain chain = {.codes = item->input[0], .scales = item->input[1], .result = result, .prefix = result, .tables = d->input,
-                                .device = d->text, .byte_scales = e->byte_scales, .described = true, .taken = &e->graph_names, .arena = &e->plan_arena};
-  mxq_pt2_decode(g, &chain, &item->t);
+  mxq_pt2_value_entry(&g->values, item->input[1], mxq_pt2_scales_dtype(e->byte_scales), shape, ndim, NULL, device);
 }
 
-static const char *value_name(struct mxq_pt2_edit *e, uint32_t value, struct lists *l) {
-  const struct mxq_pt2_value *v = &e->program->graphs[0].values[value];
+/*
+ * The nodes behind one name of a weight, and their values. The first name makes *result before all other nodes, the others are aliases of it; but what
+ * must stand inside a module is made there.
+ */
+static void nodes(struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *item, uint32_t value, const char *name, const char **result,
+                  struct mxq_pt2_graph *g, struct lists *l) {
+  const struct mxq_pt2_edit_device *d = &e->devices[item->device];
+  struct mxq_pt2_chain chain = {.codes = item->input[0], .scales = item->input[1], .result = name, .prefix = name, .tables = d->input,
+                                .device = d->text, .byte_scales = e->byte_scales, .described = true, .taken = &e->graph_names, .arena = &e->plan_arena};
+  uint32_t place;
+  if (!mxq_pt2_edit_inside(e, value, &place, &chain.stack)) {
+    l->failed = true;
+    return;
+  }
+  bool front = place == MXQ_NO_NUMBER;
+  if (front && *result)
+    mxq_pt2_alias(g, &chain, *result);
+  else
+    mxq_pt2_decode(g, &chain, &item->t);
+  if (front && !*result)
+    *result = name;
+  mxq_pt2_edit_put(&l->nodes, front ? 0 : place, &g->nodes);
+}
+
+static const char *value_name(struct mxq_pt2_edit *e, const struct mxq_pt2_value *v, struct lists *l) {
   const char *name = mxq_arena_text(&e->plan_arena, v->name, v->name_n);
   l->failed |= !name;
   return name;
 }
 
-/* All names of one weight. The first has codes and scales in its place; the first that something takes is what the nodes make, others are aliases of it. */
+/* All names of one weight. The first has codes and scales in its place, the inputs of the others go. */
 static void edit_item(struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *item, struct lists *l) {
   const struct mxq_pt2_subgraph *graph = &e->program->graphs[0];
   const char *device = e->devices[item->device].text, *result = NULL;
-  uint32_t made = MXQ_NO_NUMBER;
   struct mxq_pt2_graph g = {0};
-  if (!item->input[0])
-    return; /* the program has no input for it */
-  for (uint32_t k = 0; k < item->count && made == MXQ_NO_NUMBER; k++) {
-    uint32_t input = e->input_of[item->stored[k]];
-    if (input != MXQ_NO_NUMBER && graph->values[graph->inputs_values[input]].needed)
-      made = graph->inputs_values[input];
-  }
-  if (made != MXQ_NO_NUMBER && !(result = value_name(e, made, l)))
-    return;
-  decode(e, item, result, &g);
-  for (uint32_t k = 0; k < item->count; k++) {
+  for (uint32_t k = 0; k < item->count && !l->failed; k++) {
     uint32_t input = e->input_of[item->stored[k]];
     if (input == MXQ_NO_NUMBER)
-      continue;
+      continue; /* the program has no input for it */
     uint32_t number = graph->inputs_values[input];
     const struct mxq_pt2_value *v = &graph->values[number];
-    struct mxq_text entry = {0};
     if (k == 0) {
+      inputs(e, item, &g);
       replace(l, &l->inputs, graph->inputs_spans[input].at, &g.inputs);
       replace(l, &l->specs, e->program->inputs[input].span.at, &g.specs);
-      entry = g.values;
-      g.values = (struct mxq_text){0};
     } else {
       mxq_pt2_list_remove(&l->inputs, graph->inputs_spans[input].at);
       mxq_pt2_list_remove(&l->specs, e->program->inputs[input].span.at);
     }
-    const char *name = v->needed ? value_name(e, number, l) : NULL;
+    const char *name = v->needed ? value_name(e, v, l) : NULL;
     if (name) {
-      result_entry(&entry, name, item, device);
-      if (number != made) {
-        struct mxq_pt2_chain chain = {.result = name, .prefix = name, .described = true};
-        mxq_pt2_alias(&g, &chain, result);
-      }
+      nodes(e, item, number, name, &result, &g, l);
+      result_entry(&g.values, name, item, device);
     }
-    if (entry.size || entry.failed)
-      replace(l, &l->values, v->entry.at, &entry);
+    if (g.values.size || g.values.failed)
+      replace(l, &l->values, v->entry.at, &g.values);
     else
       mxq_pt2_list_remove(&l->values, v->entry.at);
   }
-  append(l, &l->nodes, &g.nodes);
-  l->failed |= g.values.failed || g.inputs.failed || g.specs.failed;
+  mxq_text_free(&g.nodes);
   mxq_text_free(&g.values);
   mxq_text_free(&g.inputs);
   mxq_text_free(&g.specs);
@@ -162,24 +162,19 @@ static void finish(struct mxq_pt2_edit *e, struct lists *l) {
   struct mxq_pt2_splices *s = &e->model.splices;
   const char *text = e->program->text;
   uint32_t place = table_place(e);
-  struct mxq_text nodes = {0};
   insert(l, &l->inputs, place, &l->table_inputs);
   insert(l, &l->specs, place, &l->table_specs);
   insert(l, &l->values, UINT32_MAX - 1, &l->table_values);
   mxq_pt2_list_done(&l->inputs, s, text, g->inputs);
   mxq_pt2_list_done(&l->specs, s, text, e->program->input_specs);
   mxq_pt2_list_done(&l->values, s, text, g->tensor_values);
-  if (!l->nodes.failed)
-    mxq_pt2_python_style(&nodes, l->nodes.size ? l->nodes.data : "", l->nodes.size);
-  l->failed |= l->nodes.failed || nodes.failed;
-  mxq_text_free(&l->nodes);
-  mxq_pt2_splice_list(s, text, g->nodes_span, NULL, 0, &nodes, NULL);
-  mxq_text_free(&nodes);
+  l->failed |= !mxq_pt2_edit_put_done(&l->nodes, e->program, &e->plan_arena, s);
 }
 
 enum mxq_status mxq_pt2_edit_graph(struct mxq_pt2_edit *e, struct mxq_error *err) {
   struct lists l = {.inputs = {.arena = &e->plan_arena}, .specs = {.arena = &e->plan_arena}, .values = {.arena = &e->plan_arena}};
-  for (size_t i = 0; i < e->count; i++)
+  l.failed = !mxq_pt2_edit_find_modules(e);
+  for (size_t i = 0; i < e->count && !l.failed; i++)
     edit_item(e, &e->items[i], &l);
   edit_tables(e, &l);
   finish(e, &l);

@@ -228,6 +228,7 @@ void mxq_pt2_edit_plan_free(struct mxq_pt2_edit *e) {
   mxq_pt2_config_free(&e->weights_index);
   mxq_pt2_config_free(&e->constants_index);
   mxq_names_free(&e->graph_names);
+  mxq_names_free(&e->modules);
   free(e->devices);
   free(e->gone);
   free(e->dropped);

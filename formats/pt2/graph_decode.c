@@ -67,9 +67,8 @@ static const char *name(struct nodes *n, const char *step) {
 static void end(struct nodes *n, const char *step, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides) {
   n->last = *step ? name(n, step) : n->chain->result;
   mxq_text_addf(&n->g->nodes,
-                "],\"outputs\":[{\"as_tensor\":{\"name\":\"%s\"}}],\"metadata\":{\"nn_module_stack\":\"L__self__,,torch.nn.modules.module.Module\"},"
-                "\"is_hop_single_tensor_return\":null,\"name\":\"%s\"}",
-                n->last, n->last);
+                "],\"outputs\":[{\"as_tensor\":{\"name\":\"%s\"}}],\"metadata\":{\"nn_module_stack\":%s},\"is_hop_single_tensor_return\":null,\"name\":\"%s\"}",
+                n->last, n->chain->stack ? n->chain->stack : "\"L__self__,,torch.nn.modules.module.Module\"", n->last);
   if (*step || !n->chain->described)
     mxq_pt2_value_entry(&n->g->values, n->last, dtype, shape, ndim, strides, n->chain->device);
 }

@@ -31,3 +31,11 @@ void mxq_pt2_memory_order(const struct mxq_tensor *t, uint32_t order[MXQ_MAX_NDI
     order[j] = a;
   }
 }
+
+void mxq_pt2_result_strides(const struct mxq_tensor *t, uint64_t strides[MXQ_MAX_NDIM]) {
+  uint32_t order[MXQ_MAX_NDIM];
+  uint64_t step = 1;
+  mxq_pt2_memory_order(t, order);
+  for (uint32_t j = t->ndim; j-- > 0; step *= t->shape[order[j]] ? t->shape[order[j]] : 1)
+    strides[order[j]] = step;
+}

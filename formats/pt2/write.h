@@ -124,8 +124,10 @@ struct mxq_pt2_chain {
   const char *prefix;                /* intermediate results are <prefix>_<step> */
   const char *const *tables;         /* inputs, by enum mxq_pt2_table */
   const char *device;                /* JSON text; NULL: the CPU */
+  const char *stack;                 /* JSON text of nn_module_stack; NULL: that of the program itself */
   bool byte_scales;                  /* scales are uint8: MXQ_TARGET_TORCH_2_11 */
   bool described;                    /* tensor_values holds the result already */
+  const char *stack;                 /* the module that the nodes belong to: a JSON string, as nn_module_stack has it; NULL: the outermost */
   struct mxq_names *taken;           /* names in the graph, to which those of intermediate results are added; NULL: the prefix makes them unique */
   struct mxq_arena *arena;           /* for names */
 };
@@ -138,6 +140,8 @@ void mxq_pt2_alias(struct mxq_pt2_graph *g, const struct mxq_pt2_chain *chain, c
 const char *mxq_pt2_unused_name(struct mxq_names *taken, struct mxq_arena *arena, const char *base, const char *ending);
 /* The axes in the order in which a tensor's values lie: from the largest stride to the smallest. */
 void mxq_pt2_memory_order(const struct mxq_tensor *t, uint32_t order[MXQ_MAX_NDIM]);
+/* The strides that the nodes give a tensor: its own, but for axes of size 1, where they mean nothing. */
+void mxq_pt2_result_strides(const struct mxq_tensor *t, uint64_t strides[MXQ_MAX_NDIM]);
 
 /* graph_tables.c */
 bool mxq_pt2_table_used(enum mxq_pt2_table table, enum mxq_format format);
