@@ -233,7 +233,7 @@ START_TEST(an_mx_tensor_is_carried_into_another_archive_as_it_is) {
   g[0].data = weights(MXQ_BF16, 600, 1);
   g[1].data = weights(MXQ_F32, 512, 2);
   struct box file = file_of(MXQ_SAFETENSORS, g, 2, NULL, 0);
-  static const struct mxq_rule rules[] = {{"a", MXQ_MXFP6_E3M2}};
+  static const struct mxq_rule rules[] = {{.regex = "a", .format = MXQ_MXFP6_E3M2}};
   struct mxq_quantize_options o = {.rules = rules, .rule_count = 1, .numerics = {.scale_rule = MXQ_SCALE_CEIL, .nonfinite = MXQ_NONFINITE_SATURATE}};
   mxq_reader *first = open_box(file);
   struct box once = quantized(first, &o, NULL);

@@ -28,7 +28,7 @@ static enum mxq_status finish(enum mxq_status status, struct mxq_sink *sink, con
 }
 
 static enum mxq_status op_quantize(struct mxq_error *err) {
-  static const struct mxq_rule rules[] = {{"^c$", MXQ_MXINT8}, {"b", MXQ_MXFP8_E4M3}};
+  static const struct mxq_rule rules[] = {{.regex = "^c$", .format = MXQ_MXINT8}, {.regex = "b", .format = MXQ_MXFP8_E4M3}};
   struct mxq_quantize_options o = {.format = MXQ_MXFP4, .rules = rules, .rule_count = 2};
   mxq_reader *reader = NULL;
   mxq_plan *plan = NULL;
@@ -108,7 +108,7 @@ START_TEST(each_allocation_may_fail) {
   for (size_t i = 0; i < 4; i++)
     g[i].data = weights(g[i].dtype, (size_t)count_of(&g[i]), i);
   file = file_of(MXQ_SAFETENSORS, g, 4, metadata, 1);
-  static const struct mxq_rule rules[] = {{"^c$", MXQ_MXINT8}, {"b", MXQ_MXFP8_E4M3}};
+  static const struct mxq_rule rules[] = {{.regex = "^c$", .format = MXQ_MXINT8}, {.regex = "b", .format = MXQ_MXFP8_E4M3}};
   struct mxq_quantize_options o = {.format = MXQ_MXFP4, .rules = rules, .rule_count = 2};
   mxq_reader *reader = open_box(file);
   archive = quantized(reader, &o, NULL);

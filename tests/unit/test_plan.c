@@ -124,7 +124,7 @@ START_TEST(the_finished_file_has_the_size_that_the_plan_says) {
 END_TEST
 
 START_TEST(a_rule_may_name_a_tensor_of_one_dimension_or_keep_one) {
-  static const struct mxq_rule rules[] = {{"^bias$", MXQ_MXFP8_E4M3}, {"^w$", MXQ_FORMAT_NONE}, {"^cube$", MXQ_MXINT8}};
+  static const struct mxq_rule rules[] = {{.regex = "^bias$", .format = MXQ_MXFP8_E4M3}, {.regex = "^w$", .format = MXQ_FORMAT_NONE}, {.regex = "^cube$", .format = MXQ_MXINT8}};
   struct mxq_quantize_options o = {.format = MXQ_MXFP4, .rules = rules, .rule_count = 3};
   mxq_plan *plan = plan_of(&o);
   expect(plan, "bias", MXQ_MXFP8_E4M3, 0, 0, false, "last axis");
@@ -139,7 +139,7 @@ START_TEST(a_rule_may_name_a_tensor_of_one_dimension_or_keep_one) {
 END_TEST
 
 START_TEST(without_a_format_only_what_rules_name_is_quantized) {
-  static const struct mxq_rule rules[] = {{"^w$", MXQ_MXFP4}};
+  static const struct mxq_rule rules[] = {{.regex = "^w$", .format = MXQ_MXFP4}};
   struct mxq_quantize_options o = {.rules = rules, .rule_count = 1};
   mxq_plan *plan = plan_of(&o);
   expect(plan, "w", MXQ_MXFP4, 1, 1, false, "last axis");
@@ -150,7 +150,7 @@ START_TEST(without_a_format_only_what_rules_name_is_quantized) {
 END_TEST
 
 START_TEST(a_rule_that_names_what_cannot_be_quantized_is_obeyed_as_far_as_possible_and_warned_about) {
-  static const struct mxq_rule rules[] = {{"ids|scalar|empty|double|column", MXQ_MXFP8_E5M2}};
+  static const struct mxq_rule rules[] = {{.regex = "ids|scalar|empty|double|column", .format = MXQ_MXFP8_E5M2}};
   struct mxq_quantize_options o = {.rules = rules, .rule_count = 1};
   mxq_plan *plan = plan_of(&o);
   expect(plan, "ids", MXQ_FORMAT_NONE, 0, 0, true, "not a float");
@@ -163,7 +163,7 @@ START_TEST(a_rule_that_names_what_cannot_be_quantized_is_obeyed_as_far_as_possib
 END_TEST
 
 START_TEST(a_rule_that_matches_nothing_is_refused_by_name) {
-  static const struct mxq_rule rules[] = {{"^w$", MXQ_MXFP4}, {"Bias", MXQ_MXFP4}};
+  static const struct mxq_rule rules[] = {{.regex = "^w$", .format = MXQ_MXFP4}, {.regex = "Bias", .format = MXQ_MXFP4}};
   struct mxq_quantize_options o = {.format = MXQ_MXFP4, .rules = rules, .rule_count = 2};
   struct mxq_error err = {0};
   ck_assert_int_eq(refused(&o, &err), MXQ_ERR_USAGE);
@@ -172,7 +172,7 @@ START_TEST(a_rule_that_matches_nothing_is_refused_by_name) {
 END_TEST
 
 START_TEST(ragged_keep_leaves_rows_that_are_no_whole_blocks_alone) {
-  static const struct mxq_rule rules[] = {{"^ragged$", MXQ_MXFP4}};
+  static const struct mxq_rule rules[] = {{.regex = "^ragged$", .format = MXQ_MXFP4}};
   struct mxq_quantize_options o = {.format = MXQ_MXFP4, .rules = rules, .rule_count = 1, .ragged = MXQ_RAGGED_KEEP};
   mxq_plan *plan = plan_of(&o);
   expect(plan, "w", MXQ_MXFP4, 1, 1, false, "last axis");
@@ -184,7 +184,7 @@ START_TEST(ragged_keep_leaves_rows_that_are_no_whole_blocks_alone) {
 END_TEST
 
 START_TEST(a_scale_rule_that_a_format_in_use_does_not_take_is_refused) {
-  static const struct mxq_rule rules[] = {{"^w$", MXQ_MXINT8}};
+  static const struct mxq_rule rules[] = {{.regex = "^w$", .format = MXQ_MXINT8}};
   struct mxq_quantize_options o = {.format = MXQ_MXFP4, .numerics.scale_rule = MXQ_SCALE_RCEIL};
   struct mxq_error err = {0};
   mxq_plan_free(plan_of(&o));
@@ -206,7 +206,7 @@ START_TEST(a_tensor_that_is_mx_already_is_kept_and_a_rule_for_another_format_is_
   ck_assert_uint_eq(mxq_plan_count(plan), ZOO);
   expect(plan, "w", MXQ_FORMAT_NONE, 0, 0, false, "mxfp4 already");
   mxq_plan_free(plan);
-  static const struct mxq_rule same[] = {{"^w$", MXQ_MXFP4}}, none[] = {{"^w$", MXQ_FORMAT_NONE}}, other[] = {{"^w$", MXQ_MXINT8}};
+  static const struct mxq_rule same[] = {{.regex = "^w$", .format = MXQ_MXFP4}}, none[] = {{.regex = "^w$", .format = MXQ_FORMAT_NONE}}, other[] = {{.regex = "^w$", .format = MXQ_MXINT8}};
   o.rule_count = 1;
   o.rules = same;
   plan = plan_of(&o);
@@ -224,6 +224,33 @@ START_TEST(a_tensor_that_is_mx_already_is_kept_and_a_rule_for_another_format_is_
 }
 END_TEST
 
+START_TEST(axes_may_be_given_for_all_and_by_a_rule) {
+  static const struct mxq_rule rules[] = {{.regex = "w|ragged|short|column|cube", .format = MXQ_FORMAT_NONE}};
+  struct mxq_quantize_options o = {.format = MXQ_MXFP4, .rules = rules, .rule_count = 1, .has_axes = true, .axis_first = 1, .axis_last = -1};
+  mxq_plan *plan = plan_of(&o);
+  expect(plan, "conv", MXQ_MXFP4, 1, 3, false, "axes 1-3, as given, 144 padded to 160");
+  mxq_plan_free(plan);
+  o.axis_first = o.axis_last = 1; /* 16, with 9 behind it */
+  plan = plan_of(&o);
+  expect(plan, "conv", MXQ_MXFP4, 1, 1, false, "axis 1, as given, 16 padded to 32");
+  expect(plan, "bias", MXQ_FORMAT_NONE, 0, 0, false, "1-D"); /* not chosen, so that its axes do not matter */
+  mxq_plan_free(plan);
+  static const struct mxq_rule two[] = {{.regex = "conv", .format = MXQ_MXFP4, .has_axes = true, .axis_first = -3, .axis_last = -2},
+                                        {.regex = "w|ragged|short|column|cube", .format = MXQ_MXINT8}};
+  o.rules = two;
+  o.rule_count = 2;
+  plan = plan_of(&o);
+  expect(plan, "conv", MXQ_MXFP4, 1, 2, false, "axes 1-2, as given, 48 padded to 64");
+  expect(plan, "cube", MXQ_FORMAT_NONE, 0, 0, true, "not be smaller");
+  mxq_plan_free(plan);
+  o.axis_first = o.axis_last = 2;
+  struct mxq_error err = {0};
+  ck_assert_int_eq(refused(&o, &err), MXQ_ERR_USAGE);
+  ck_assert_str_eq(err.subject, "w");
+  ck_assert_msg(strstr(err.text, "2 axes") != NULL, "%s", err.text);
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("plan");
   TCase *t = tcase_create("plan");
@@ -238,6 +265,7 @@ int main(void) {
   tcase_add_test(t, ragged_keep_leaves_rows_that_are_no_whole_blocks_alone);
   tcase_add_test(t, a_scale_rule_that_a_format_in_use_does_not_take_is_refused);
   tcase_add_test(t, a_tensor_that_is_mx_already_is_kept_and_a_rule_for_another_format_is_refused);
+  tcase_add_test(t, axes_may_be_given_for_all_and_by_a_rule);
   suite_add_tcase(s, t);
   SRunner *r = srunner_create(s);
   srunner_run_all(r, CK_ENV);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "lib/convert/job.h"
@@ -27,6 +28,28 @@ START_TEST(a_rules_file_holds_texts_and_objects_in_order) {
   ck_assert_int_eq(parse(" [] ", &rules, &count, &err), MXQ_OK);
   ck_assert_uint_eq(count, 0);
   free(rules);
+}
+END_TEST
+
+START_TEST(an_object_may_say_along_which_axes) {
+  struct mxq_rule *rules = NULL;
+  size_t count = 0;
+  struct mxq_error err = {0};
+  ck_assert_int_eq(parse("[{\"axes\": [1, 3], \"format\": \"mxfp4\", \"regex\": \"a\"}, {\"regex\": \"b\", \"format\": \"none\", \"axes\": [-64, -1]}, \"c=mxint8\"]",
+                         &rules, &count, &err), MXQ_OK);
+  ck_assert_uint_eq(count, 3);
+  ck_assert(rules[0].has_axes && rules[1].has_axes && !rules[2].has_axes);
+  ck_assert(rules[0].axis_first == 1 && rules[0].axis_last == 3 && rules[1].axis_first == -64 && rules[1].axis_last == -1);
+  ck_assert_str_eq(rules[2].regex, "c");
+  free(rules);
+  static const char *const wrong[] = {"1", "[1]", "[1, 2, 3]", "[0.5, 1]", "[\"1\", 1]", "[64, 64]", "[-65, -1]", "[1e300, 2]", "null", "{\"a\": 1, \"b\": 1}"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    char text[200];
+    snprintf(text, sizeof text, "[\"x=mxfp4\", {\"regex\": \"a\", \"format\": \"mxfp4\", \"axes\": %s}]", wrong[i]);
+    ck_assert_msg(parse(text, &rules, &count, &err) == MXQ_ERR_MALFORMED, "%s", text);
+    ck_assert_msg(strstr(err.text, "rule 2") && strstr(err.text, "axes"), "%s", err.text);
+    ck_assert_ptr_null(rules);
+  }
 }
 END_TEST
 
@@ -64,7 +87,7 @@ START_TEST(a_broken_rules_file_is_refused_with_the_byte) {
 END_TEST
 
 START_TEST(the_first_rule_that_matches_wins_and_expressions_are_searched) {
-  static const struct mxq_rule rules[] = {{"q_proj", MXQ_MXFP4}, {"proj\\.weight$", MXQ_MXINT8}, {"^w", MXQ_MXFP4}, {"never", MXQ_MXFP4}};
+  static const struct mxq_rule rules[] = {{.regex = "q_proj", .format = MXQ_MXFP4}, {.regex = "proj\\.weight$", .format = MXQ_MXINT8}, {.regex = "^w", .format = MXQ_MXFP4}, {.regex = "never", .format = MXQ_MXFP4}};
   struct mxq_matcher *m = NULL;
   struct mxq_error err = {0};
   size_t rule = 0;
@@ -83,7 +106,7 @@ START_TEST(the_first_rule_that_matches_wins_and_expressions_are_searched) {
 END_TEST
 
 START_TEST(a_rule_behind_another_that_matches_the_same_name_counts_as_matched) {
-  static const struct mxq_rule rules[] = {{"a", MXQ_MXFP4}, {"ab", MXQ_MXINT8}};
+  static const struct mxq_rule rules[] = {{.regex = "a", .format = MXQ_MXFP4}, {.regex = "ab", .format = MXQ_MXINT8}};
   struct mxq_matcher *m = NULL;
   struct mxq_error err = {0};
   size_t rule = 9;
@@ -96,7 +119,7 @@ START_TEST(a_rule_behind_another_that_matches_the_same_name_counts_as_matched) {
 END_TEST
 
 START_TEST(a_dot_matches_one_character_of_a_name_not_one_byte) {
-  static const struct mxq_rule rules[] = {{"^a.b$", MXQ_MXFP4}};
+  static const struct mxq_rule rules[] = {{.regex = "^a.b$", .format = MXQ_MXFP4}};
   struct mxq_matcher *m = NULL;
   struct mxq_error err = {0};
   size_t rule = 9;
@@ -108,8 +131,8 @@ START_TEST(a_dot_matches_one_character_of_a_name_not_one_byte) {
 END_TEST
 
 START_TEST(a_wrong_expression_is_refused_with_the_place) {
-  static const struct mxq_rule bad[] = {{"good", MXQ_MXFP4}, {"a(b", MXQ_MXFP4}};
-  static const struct mxq_rule not_utf8[] = {{"a\xff", MXQ_MXFP4}};
+  static const struct mxq_rule bad[] = {{.regex = "good", .format = MXQ_MXFP4}, {.regex = "a(b", .format = MXQ_MXFP4}};
+  static const struct mxq_rule not_utf8[] = {{.regex = "a\xff", .format = MXQ_MXFP4}};
   struct mxq_matcher *m = NULL;
   struct mxq_error err = {0};
   ck_assert_int_eq(mxq_matcher_open(bad, 2, &m, &err), MXQ_ERR_USAGE);
@@ -121,7 +144,7 @@ START_TEST(a_wrong_expression_is_refused_with_the_place) {
 END_TEST
 
 START_TEST(an_expression_that_would_take_for_ever_is_refused_soon) {
-  static const struct mxq_rule rules[] = {{"^(a|aa|a*)+$", MXQ_MXFP4}};
+  static const struct mxq_rule rules[] = {{.regex = "^(a|aa|a*)+$", .format = MXQ_MXFP4}};
   struct mxq_matcher *m = NULL;
   struct mxq_error err = {0};
   size_t rule = 0;
@@ -136,6 +159,7 @@ int main(void) {
   Suite *s = suite_create("rules");
   TCase *t = tcase_create("rules");
   tcase_add_test(t, a_rules_file_holds_texts_and_objects_in_order);
+  tcase_add_test(t, an_object_may_say_along_which_axes);
   tcase_add_test(t, a_wrong_rules_file_is_refused_and_says_which_rule);
   tcase_add_test(t, a_broken_rules_file_is_refused_with_the_byte);
   tcase_add_test(t, the_first_rule_that_matches_wins_and_expressions_are_searched);
