@@ -127,7 +127,6 @@ struct mxq_pt2_chain {
   const char *stack;                 /* JSON text of nn_module_stack; NULL: that of the program itself */
   bool byte_scales;                  /* scales are uint8: MXQ_TARGET_TORCH_2_11 */
   bool described;                    /* tensor_values holds the result already */
-  const char *stack;                 /* the module that the nodes belong to: a JSON string, as nn_module_stack has it; NULL: the outermost */
   struct mxq_names *taken;           /* names in the graph, to which those of intermediate results are added; NULL: the prefix makes them unique */
   struct mxq_arena *arena;           /* for names */
 };
