@@ -249,7 +249,7 @@ void mxq_pt2_program_free(struct mxq_pt2_program *p) {
 }
 
 static enum mxq_status index_text(struct mxq_pt2_indexer *ix) {
-  enum mxq_status status = mxq_json_open(ix->p->text, ix->p->size, 0, &ix->json, ix->err);
+  enum mxq_status status = mxq_json_open(ix->p->text, ix->p->size, (size_t)ix->p->size + 1, &ix->json, ix->err);
   if (status != MXQ_OK)
     return status;
   exported_program(ix);

@@ -34,6 +34,12 @@ static void on_data(void *user, const void *data, size_t n) {
   h->failed |= !mxq_sha256_add(h->sha, data, n);
 }
 
+/* A stored text takes no more memory than the file has bytes, so it may be larger than one that is inflated. */
+static uint64_t longest(const struct mxq_pt2_reader *r, const struct mxq_zip_member *m) {
+  uint64_t max = r->base.options.max_text;
+  return m->method || max > UINT64_MAX / 10 ? max : 10 * max;
+}
+
 /* Checks a member; with `text`, delivers it too. */
 static enum mxq_status check(struct mxq_pt2_reader *r, size_t member, char **text, size_t *n, struct mxq_error *err) {
   const struct mxq_zip_member *m = mxq_zip_member(r->zip, member);
@@ -47,7 +53,7 @@ static enum mxq_status check(struct mxq_pt2_reader *r, size_t member, char **tex
       return mxq_fail_nomem(err, m->name);
     }
   }
-  enum mxq_status status = text ? mxq_zip_load(r->zip, member, r->base.options.max_text, text, n, err)
+  enum mxq_status status = text ? mxq_zip_load(r->zip, member, longest(r, m), text, n, err)
                                 : mxq_zip_check(r->zip, member, want ? on_data : NULL, &h, err);
   if (status == MXQ_OK && want && text)
     on_data(&h, *text, *n);

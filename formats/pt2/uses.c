@@ -188,6 +188,8 @@ static bool inputs(struct mxq_pt2_walk *w, const uint32_t *of_stored, const stru
       s->parts = w->r->parts[w->of_group[group]].part[0] == stored ? 1 : 2;
       continue;
     }
+    if (!g->values[value].needed)
+      continue; /* nobody takes it: no room for what would be followed */
     const int64_t *sizes = mxq_pt2_walk_sizes(w, frame, value, &ndim);
     bool same = ndim == t->ndim;
     for (uint32_t d = 0; same && d < ndim; d++)

@@ -30,7 +30,7 @@ struct mxq_read_options {
   enum mxq_container container;
   bool unverified;         /* do not check CRC and digests of tensor data at first access (mxq_reader_unverified tells) */
   bool allow_zero_crc;     /* accept CRC 0 on a non-empty zip member (PyTorch can be told to write that), as unverified */
-  uint64_t max_text;       /* bytes of a header or JSON document; 100,000,000 */
+  uint64_t max_text;       /* bytes of a header or JSON document; 100,000,000. Ten times that for what is stored in a pt2 without compression */
   uint64_t max_tensors;    /* 2^22 */
   const char *model;       /* pt2: which program of the archive; NULL = "model", the one that torch.export.load takes. Copied */
 };
