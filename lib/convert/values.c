@@ -9,6 +9,10 @@
 
 /* Elements that are decoded or converted at a time. */
 #define CHUNK ((size_t)512 << 10)
+/* The same where codes lie across the values: each row is then read in pieces long enough. */
+#define ACROSS ((size_t)4 << 20)
+/* Elements of 32 lines at most: where they are more, fewer lines are delivered at a time, and their blocks decoded more than once. */
+#define LINES ((size_t)8 << 20)
 
 static bool is_float(enum mxq_dtype dtype) {
   return dtype == MXQ_F32 || dtype == MXQ_BF16 || dtype == MXQ_F16;
@@ -55,9 +59,9 @@ enum mxq_status mxq_values_start(struct mxq_values *v, mxq_reader *reader, size_
   }
   v->scalar = mxq_dtype_bits(dtype) / 8;
   v->total = t->elements;
+  v->inner = 1;
   if (t->format != MXQ_FORMAT_NONE) {
     v->k = t->k;
-    v->inner = 1;
     for (uint32_t a = t->axis_last + 1; a < t->ndim; a++)
       v->inner *= t->shape[a];
     v->block_bytes = mxq_row_code_bytes(t->format, MXQ_BLOCK);
@@ -97,8 +101,8 @@ static enum mxq_status fetch_largest(struct mxq_values *v, size_t n, const unsig
 }
 
 static enum mxq_status decode(struct mxq_values *v, const unsigned char *codes, const uint8_t *scales, const struct mxq_rows *shape,
-                              void *dst, struct mxq_error *err) {
-  enum mxq_status status = mxq_decode(v->tensor->format, v->dtype, codes, scales, shape, dst, v->threads, &v->to_inf, err);
+                              void *dst, bool again, struct mxq_error *err) {
+  enum mxq_status status = mxq_decode(v->tensor->format, v->dtype, codes, scales, shape, dst, v->threads, again ? NULL : &v->to_inf, err);
   return status == MXQ_OK ? status : mxq_fail_name(err, status, v->tensor->name);
 }
 
@@ -128,7 +132,7 @@ static enum mxq_status decode_run(struct mxq_values *v, void *dst, size_t most, 
   if (status == MXQ_OK)
     status = fetch(v, MXQ_PART_SCALES, block, blocks, &v->scales, &scales, err);
   if (status == MXQ_OK)
-    status = decode(v, codes, scales, &shape, dst, err);
+    status = decode(v, codes, scales, &shape, dst, false, err);
   *got = shape.rows * shape.k;
   return status;
 }
@@ -154,35 +158,55 @@ static enum mxq_status fetch_pieces(struct mxq_values *v, enum mxq_part part, ui
   return MXQ_OK;
 }
 
-/* Axes follow the run: codes have the run last, values have it before `inner` others. Whole blocks of the run times `inner` at a time. */
+/* What comes next of a run that other axes follow: `lines` of it, whole ones unless `width` is less than inner. */
+struct piece {
+  uint64_t matrix, line, column, lines, width;
+};
+
+static struct piece next_piece(const struct mxq_values *v, size_t most) {
+  struct piece p = {.matrix = v->done / (v->k * v->inner), .line = v->done / v->inner % v->k, .column = v->done % v->inner, .width = v->inner};
+  uint64_t left = v->k - p.line, in_block = MXQ_BLOCK - p.line % MXQ_BLOCK;
+  if (v->inner <= LINES / MXQ_BLOCK) { /* whole blocks */
+    uint64_t fit = most / v->inner / MXQ_BLOCK * MXQ_BLOCK;
+    fit = fit ? fit : MXQ_BLOCK;
+    p.lines = left < fit ? left : fit;
+    return p;
+  }
+  p.lines = v->inner <= LINES ? LINES / v->inner : 1;
+  p.lines = p.lines < in_block ? p.lines : in_block;
+  p.lines = p.lines < left ? p.lines : left;
+  if (v->inner > LINES)
+    p.width = v->inner - p.column < LINES ? v->inner - p.column : LINES;
+  return p;
+}
+
+/* Axes follow the run: codes have the run last, values have it before `inner` others. */
 static enum mxq_status decode_across(struct mxq_values *v, void *dst, size_t most, size_t *got, struct mxq_error *err) {
-  uint64_t outer = v->done / (v->k * v->inner), pos = v->done / v->inner % v->k, left = v->k - pos;
-  most = most < CHUNK ? most : CHUNK;
-  uint64_t fit = most / v->inner / MXQ_BLOCK * MXQ_BLOCK;
-  fit = fit ? fit : MXQ_BLOCK;
-  size_t k = (size_t)(left < fit ? left : fit), blocks = (size_t)mxq_row_blocks(k);
-  size_t slice = CHUNK / 4 / k ? CHUNK / 4 / k : 1;
-  if (!mxq_buffer_need(&v->rows, (slice < v->inner ? slice : (size_t)v->inner) * k * v->scalar))
+  struct piece p = next_piece(v, most < ACROSS ? most : ACROSS);
+  uint64_t block = p.line / MXQ_BLOCK, from = p.line % MXQ_BLOCK, left = v->k - block * MXQ_BLOCK;
+  size_t k = (size_t)(mxq_row_blocks(from + p.lines) * MXQ_BLOCK);
+  k = left < k ? (size_t)left : k;
+  size_t blocks = (size_t)mxq_row_blocks(k), piece = blocks * (size_t)v->block_bytes, slice = CHUNK / 4 / k ? CHUNK / 4 / k : 1;
+  if (!mxq_buffer_need(&v->rows, (slice < p.width ? slice : (size_t)p.width) * k * v->scalar))
     return mxq_fail_nomem(err, v->tensor->name);
   enum mxq_status status = MXQ_OK;
-  for (uint64_t i = 0; status == MXQ_OK && i < v->inner; i += slice) {
-    size_t n = v->inner - i < slice ? (size_t)(v->inner - i) : slice;
+  for (uint64_t i = 0; status == MXQ_OK && i < p.width; i += slice) {
+    size_t n = p.width - i < slice ? (size_t)(p.width - i) : slice;
     const unsigned char *codes = NULL, *scales = NULL;
-    uint64_t row = outer * v->inner + i;
-    size_t piece = blocks * (size_t)v->block_bytes;
+    uint64_t row = p.matrix * v->inner + p.column + i;
     if (v->limits)
       status = fetch_largest(v, n * piece, &codes, err);
     else
-      status = fetch_pieces(v, MXQ_PART_CODES, row, n, v->row_codes, pos / MXQ_BLOCK * v->block_bytes, piece, &v->codes, &codes, err);
+      status = fetch_pieces(v, MXQ_PART_CODES, row, n, v->row_codes, block * v->block_bytes, piece, &v->codes, &codes, err);
     if (status == MXQ_OK)
-      status = fetch_pieces(v, MXQ_PART_SCALES, row, n, v->row_scales, pos / MXQ_BLOCK, blocks, &v->scales, &scales, err);
+      status = fetch_pieces(v, MXQ_PART_SCALES, row, n, v->row_scales, block, blocks, &v->scales, &scales, err);
     struct mxq_rows shape = {.rows = n, .k = k};
+    if (status == MXQ_OK) /* what a block's later lines hold was counted with its first */
+      status = decode(v, codes, scales, &shape, v->rows.data, from > 0, err);
     if (status == MXQ_OK)
-      status = decode(v, codes, scales, &shape, v->rows.data, err);
-    if (status == MXQ_OK)
-      mxq_transpose(v->rows.data, k, n, k, (unsigned char *)dst + i * v->scalar, (size_t)v->inner, v->scalar);
+      mxq_transpose(v->rows.data + from * v->scalar, k, n, (size_t)p.lines, (unsigned char *)dst + i * v->scalar, (size_t)p.width, v->scalar);
   }
-  *got = k * (size_t)v->inner;
+  *got = (size_t)(p.lines * p.width);
   return status;
 }
 
@@ -203,8 +227,8 @@ static enum mxq_status convert(struct mxq_values *v, void *dst, size_t most, siz
 static uint64_t least(const struct mxq_values *v) {
   if (v->tensor->format == MXQ_FORMAT_NONE)
     return 1;
-  uint64_t left = v->k - v->done / v->inner % v->k;
-  return (left < MXQ_BLOCK ? left : MXQ_BLOCK) * v->inner;
+  struct piece p = next_piece(v, 0);
+  return p.lines * p.width;
 }
 
 static enum mxq_status step(struct mxq_values *v, void *dst, size_t most, size_t *got, struct mxq_error *err) {
@@ -219,10 +243,16 @@ static enum mxq_status step(struct mxq_values *v, void *dst, size_t most, size_t
   return status;
 }
 
-static enum mxq_status fill_stage(struct mxq_values *v, struct mxq_error *err) {
+/* How many elements a step is asked for. */
+static uint64_t wanted(const struct mxq_values *v) {
   uint64_t left = v->total - v->done, want = least(v);
-  want = want > CHUNK ? want : CHUNK;
-  want = want < left ? want : left;
+  size_t most = v->tensor->format != MXQ_FORMAT_NONE && v->inner > 1 ? ACROSS : CHUNK;
+  want = want > most ? want : most;
+  return want < left ? want : left;
+}
+
+static enum mxq_status fill_stage(struct mxq_values *v, struct mxq_error *err) {
+  uint64_t want = wanted(v);
   if (want > SIZE_MAX / v->scalar || !mxq_buffer_need(&v->stage, (size_t)want * v->scalar))
     return mxq_fail_nomem(err, v->tensor->name);
   size_t got = 0;
@@ -253,7 +283,7 @@ enum mxq_status mxq_values_read(struct mxq_values *v, void *dst, size_t n, struc
       v->stage_pos += part;
       p += part;
       n -= part;
-    } else if (n / v->scalar >= least(v)) { /* straight to where it is wanted */
+    } else if (n / v->scalar >= (v->inner > 1 ? wanted(v) : least(v))) { /* straight to where it is wanted */
       size_t got = 0;
       status = step(v, p, n / v->scalar, &got, err);
       p += got * v->scalar;

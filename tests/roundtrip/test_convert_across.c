@@ -63,6 +63,14 @@ static void check_values(mxq_reader *reader, size_t x, const struct given *g, si
       for (size_t i = 0; i < inner; i++)
         wrong += memcmp(&got[(o * rows->k + j) * inner + i], &decoded[(o * inner + i) * rows->k + j], 4) != 0;
   ck_assert_msg(wrong == 0, "shape %zu: %llu values of %zu come back elsewhere", s, (unsigned long long)wrong, n);
+  struct box back = {0}; /* the same in pieces */
+  struct mxq_sink sink;
+  struct mxq_dequantize_options o = {.dtype = MXQ_F32};
+  OK(mxq_sink_to_memory(&back.data, &back.size, &sink, &err));
+  OK(mxq_dequantize(reader, &o, &sink, NULL, &err));
+  OK(sink.commit(sink.ctx, &err));
+  ck_assert(back.size > n * 4 && memcmp((char *)back.data + back.size - n * 4, got, n * 4) == 0);
+  free(back.data);
   free(decoded);
   free(got);
 }
@@ -136,6 +144,35 @@ START_TEST(every_format_and_dtype_takes_any_run) {
   for (int f = 0; f < 6; f++)
     for (int d = 0; d < 3; d++)
       check_shape(2 + (size_t)((f + d) % 4), formats[f], dtypes[d]);
+}
+END_TEST
+
+START_TEST(values_beyond_the_range_of_the_target_are_counted_once) {
+  struct given g = {.name = "x", .dtype = MXQ_F32, .ndim = 2, .shape = {70, 600000}}; /* 13 lines at a time */
+  size_t n = (size_t)count_of(&g);
+  float *values = weights(MXQ_F32, n, 5);
+  for (size_t i = 0; i < n; i += 1000)
+    values[i] = 1e6f;
+  g.data = values;
+  struct box file = file_of(MXQ_SAFETENSORS, &g, 1, NULL, 0);
+  mxq_reader *reader = open_box(file);
+  struct mxq_quantize_options o = {.format = MXQ_MXFP8_E4M3, .has_axes = true};
+  struct box archive = quantized(reader, &o, NULL), back = {0};
+  mxq_reader_close(reader);
+  reader = open_box(archive);
+  struct mxq_error err = {0};
+  struct mxq_sink sink;
+  struct mxq_summary summary = {0};
+  struct mxq_dequantize_options d = {.dtype = MXQ_F16, .threads = 2};
+  OK(mxq_sink_to_memory(&back.data, &back.size, &sink, &err));
+  OK(mxq_dequantize(reader, &d, &sink, &summary, &err));
+  OK(sink.commit(sink.ctx, &err));
+  ck_assert_uint_eq(summary.to_inf, n / 1000);
+  mxq_reader_close(reader);
+  free(back.data);
+  free(archive.data);
+  free(file.data);
+  free(values);
 }
 END_TEST
 
@@ -245,6 +282,7 @@ int main(void) {
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, codes_are_those_of_the_permuted_tensor_and_values_come_back_in_their_order, 0, SHAPES);
   tcase_add_test(t, every_format_and_dtype_takes_any_run);
+  tcase_add_test(t, values_beyond_the_range_of_the_target_are_counted_once);
   tcase_add_test(t, a_value_that_is_not_finite_is_named_by_its_place_in_the_source);
   tcase_add_test(t, memory_is_bounded_by_32_columns_and_progress_is_told_on_the_way);
   suite_add_tcase(s, t);
