@@ -216,6 +216,7 @@ MXQ_API void mxq_writer_free(mxq_writer *writer); /* NULL is accepted */
  * the same name and shape, inside the program, which keeps its inputs, outputs and every node that it had:
  *   an MX tensor replaces an ordinary one of its dtype: two buffers, and nodes that decode them; the last has the name that the weight had;
  *   an ordinary tensor of the same dtype replaces an MX one: the way back.
+ * The writer asks for data in the order of the records that are replaced, whatever the order of adding.
  * Tied tensors (one view of the same stored bytes) follow the first of them that is added; adding another one is MXQ_ERR_USAGE.
  * options: align, target and metadata count; the root is the source's. progress (may be NULL) is told of bytes copied and pulled, and returns true to cancel.
  * mxq_writer_add: MXQ_ERR_USAGE (no such tensor, another shape or dtype, a tensor that the program changes), MXQ_ERR_UNSUPPORTED (nodes that cannot be undone).
