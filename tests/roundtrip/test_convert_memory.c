@@ -75,6 +75,47 @@ static enum mxq_status op_compare(struct mxq_error *err) {
   mxq_reader_close(b);
   return status == MXQ_OK && identical != 4 ? MXQ_ERR_DAMAGED : status;
 }
+/* A program there, and back from the archive that the first run made. */
+static struct box program, inside, outside;
+static enum mxq_status op_program(struct mxq_error *err) {
+  static const struct mxq_rule rules[] = {{.regex = "^twice$", .format = MXQ_MXINT8, .has_axes = true, .axis_first = -1, .axis_last = -1}};
+  struct mxq_quantize_options o = {.format = MXQ_MXFP4, .rules = rules, .rule_count = 1};
+  mxq_reader *reader = NULL;
+  mxq_plan *plan = NULL;
+  struct mxq_sink sink;
+  struct box out = {0};
+  enum mxq_status status = open_quietly(program, &reader, err);
+  if (status == MXQ_OK)
+    status = mxq_plan_quantize(reader, &o, &plan, err);
+  if (status == MXQ_OK)
+    status = mxq_sink_to_memory(&out.data, &out.size, &sink, err);
+  if (status == MXQ_OK)
+    status = finish(mxq_plan_run(plan, &sink, NULL, err), &sink, &out, &inside, err);
+  if (inside.data)
+    free(out.data);
+  else
+    inside = out;
+  mxq_plan_free(plan);
+  mxq_reader_close(reader);
+  return status;
+}
+static enum mxq_status op_program_back(struct mxq_error *err) {
+  struct mxq_dequantize_options o = {.container = MXQ_PT2};
+  mxq_reader *reader = NULL;
+  struct mxq_sink sink;
+  struct box out = {0};
+  enum mxq_status status = open_quietly(inside, &reader, err);
+  if (status == MXQ_OK)
+    status = mxq_sink_to_memory(&out.data, &out.size, &sink, err);
+  if (status == MXQ_OK)
+    status = finish(mxq_dequantize(reader, &o, &sink, NULL, err), &sink, &out, &outside, err);
+  if (outside.data)
+    free(out.data);
+  else
+    outside = out;
+  mxq_reader_close(reader);
+  return status;
+}
 static enum mxq_status op_rules(struct mxq_error *err) {
   static const char text[] = "[\"a=mxfp4\", {\"regex\": \"b\", \"format\": \"none\"}]";
   struct mxq_rule *rules = NULL;
@@ -88,7 +129,8 @@ static const struct {
   const char *name;
   enum mxq_status (*run)(struct mxq_error *err);
   long most_lost;
-} ops[] = {{"quantize", op_quantize, 2}, {"dequantize", op_dequantize, 0}, {"compare", op_compare, 0}, {"rules", op_rules, 0}};
+} ops[] = {{"quantize", op_quantize, 2}, {"dequantize", op_dequantize, 0}, {"compare", op_compare, 0}, {"rules", op_rules, 0},
+          {"program", op_program, 2}, {"program back", op_program_back, 2}};
 
 static enum mxq_status attempt(size_t op, long at, struct mxq_error *err) {
   fail_at = at;
@@ -98,6 +140,19 @@ static enum mxq_status attempt(size_t op, long at, struct mxq_error *err) {
   enum mxq_status status = ops[op].run(err);
   watching = false;
   return status;
+}
+
+static struct box read_whole(const char *path) {
+  struct box box = {0};
+  FILE *f = fopen(path, "rb");
+  ck_assert_ptr_nonnull(f);
+  ck_assert_int_eq(fseek(f, 0, SEEK_END), 0);
+  box.size = (size_t)ftell(f);
+  rewind(f);
+  box.data = malloc(box.size);
+  ck_assert_uint_eq(fread(box.data, 1, box.size, f), box.size);
+  fclose(f);
+  return box;
 }
 
 START_TEST(each_allocation_may_fail) {
@@ -119,6 +174,9 @@ START_TEST(each_allocation_may_fail) {
   OK(mxq_dequantize(reader, NULL, &sink, NULL, &err));
   OK(sink.commit(sink.ctx, &err));
   mxq_reader_close(reader);
+  program = read_whole("testdata/pt2/programs/tied.pt2");
+  OK(op_program(&err));
+  OK(op_program_back(&err));
   OK(ops[_i].run(&err)); /* libraries set themselves up once */
   long at = 1, unneeded = 0;
   for (;; at++) {
@@ -141,6 +199,9 @@ START_TEST(each_allocation_may_fail) {
   free(file.data);
   free(archive.data);
   free(back.data);
+  free(program.data);
+  free(inside.data);
+  free(outside.data);
   for (size_t i = 0; i < 4; i++)
     free((void *)g[i].data);
 }
