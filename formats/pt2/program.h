@@ -137,8 +137,11 @@ struct mxq_pt2_recognised {
   bool unpacked;                     /* one 4- or 6-bit code a byte */
   uint32_t axis_first, axis_last;    /* of the decoded tensor: the blocked run */
 };
-/* Fills *found (malloc, *count entries). MXQ_ERR_NOMEM. The tables of values are read from the archive. */
-enum mxq_status mxq_pt2_recognise(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, struct mxq_pt2_recognised **found, size_t *count,
-                                  struct mxq_error *err);
+/*
+ * Fills *found (malloc, *count entries) with weights whose codes and scales are among these stored tensors (`only`; NULL: those that are not hidden).
+ * MXQ_ERR_NOMEM. The tables of values are read from the archive.
+ */
+enum mxq_status mxq_pt2_recognise(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, const bool *only, struct mxq_pt2_recognised **found,
+                                  size_t *count, struct mxq_error *err);
 
 #endif

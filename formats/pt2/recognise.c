@@ -10,6 +10,7 @@ enum { MOST_TRIES = 4 };             /* products that one tensor's codes are loo
 
 struct search {
   struct mxq_pt2_reader *r;
+  const bool *only;                  /* by stored tensor; NULL: what is not hidden */
   struct mxq_probe_graph graph;
   struct mxq_probe probe;
   struct mxq_pt2_recognised *found;
@@ -18,13 +19,15 @@ struct search {
   uint64_t budget;
 };
 
+static bool open_to(const struct mxq_pt2_reader *r, const bool *only, size_t stored) { return only ? only[stored] : !r->stored[stored].hidden; }
+
 /* Cheap, for the many archives without any: two 8-bit tensors of which one has a byte for each block of the other. */
-static bool worth_it(const struct mxq_pt2_reader *r) {
+static bool worth_it(const struct mxq_pt2_reader *r, const bool *only) {
   uint64_t most = 0, least = UINT64_MAX;
   bool scales = false;
   for (size_t i = 0; i < r->stored_count; i++) {
     const struct mxq_pt2_stored *s = &r->stored[i];
-    if (s->hidden || !s->elements || mxq_dtype_bits((enum mxq_dtype)s->dtype) != 8 || s->dtype == MXQ_BOOL)
+    if (!open_to(r, only, i) || !s->elements || mxq_dtype_bits((enum mxq_dtype)s->dtype) != 8 || s->dtype == MXQ_BOOL)
       continue;
     scales |= s->dtype == MXQ_F8_E8M0 || s->dtype == MXQ_U8;
     most = s->bytes > most ? s->bytes : most;
@@ -36,7 +39,7 @@ static bool worth_it(const struct mxq_pt2_reader *r) {
 static bool parts(const struct mxq_pt2_stored *codes, const struct mxq_pt2_stored *scales) {
   uint64_t n = scales->bytes;
   return (scales->dtype == MXQ_F8_E8M0 || scales->dtype == MXQ_U8) && codes->bytes >= 16 && codes->bytes / 32 <= n && n <= codes->bytes / 16 &&
-         (codes->bytes == 16 * n || codes->bytes == 24 * n || codes->bytes == 32 * n) && !codes->hidden && !scales->hidden;
+         (codes->bytes == 16 * n || codes->bytes == 24 * n || codes->bytes == 32 * n);
 }
 
 static bool add(struct search *s, const struct mxq_pt2_recognised *one) {
@@ -84,7 +87,7 @@ static void try_node(struct search *s, uint32_t number) {
     source[k] = s->graph.source[operand[k]];
   int codes = parts(&s->r->stored[source[0]], &s->r->stored[source[1]]) ? 0 : 1, exponent = name[0] == 'l';
   const struct mxq_pt2_stored *q = &s->r->stored[source[codes]], *e = &s->r->stored[source[1 - codes]];
-  if (!parts(q, e) || s->tries[source[codes]] == MOST_TRIES || (exponent && codes != 0))
+  if (!parts(q, e) || !open_to(s->r, s->only, source[0]) || !open_to(s->r, s->only, source[1]) || s->tries[source[codes]] == MOST_TRIES || (exponent && codes != 0))
     return;
   s->tries[source[codes]]++;
   s->probe.room = 1 << 20;
@@ -115,13 +118,13 @@ static void search(struct search *s) {
   free(t->values);
 }
 
-enum mxq_status mxq_pt2_recognise(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, struct mxq_pt2_recognised **found, size_t *count,
-                                  struct mxq_error *err) {
-  struct search s = {.r = r, .probe = {.r = r, .p = p}};
+enum mxq_status mxq_pt2_recognise(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, const bool *only,
+                                  struct mxq_pt2_recognised **found, size_t *count, struct mxq_error *err) {
+  struct search s = {.r = r, .only = only, .probe = {.r = r, .p = p}};
   struct mxq_arena arena = {NULL, NULL, NULL};
   *found = NULL;
   *count = 0;
-  if (!worth_it(r))
+  if (!worth_it(r, only))
     return MXQ_OK;
   s.probe.g = &p->graphs[0];
   s.budget = 8 * (uint64_t)s.probe.g->node_count + 4096;

@@ -106,7 +106,7 @@ enum mxq_status mxq_pt2_recognised_open(struct mxq_pt2_reader *r, struct mxq_pt2
   bool nomem = false;
   if (!r->program)
     return MXQ_OK;
-  enum mxq_status status = mxq_pt2_recognise(r, r->program, &found, &count, err);
+  enum mxq_status status = mxq_pt2_recognise(r, r->program, NULL, &found, &count, err);
   if (status != MXQ_OK || count == 0) {
     free(found);
     return status;

@@ -44,6 +44,7 @@ static enum mxq_status collect(struct back *b) {
     const struct mxq_pt2_edit_item *item = &b->e->items[k];
     struct mxq_pt2_group *group = &b->groups[g++];
     *group = (struct mxq_pt2_group){.codes = item->stored[0], .scales = item->stored[1], .plain = &b->plain[b->count]};
+    b->e->gone[group->codes] = b->e->gone[group->scales] = true;
     uint32_t first = item->tensor, last = item->tensor;
     while (first > 0 && r->parts[first - 1].part[0] == group->codes && r->base.tensors[first - 1].format != MXQ_FORMAT_NONE)
       first--;
@@ -88,7 +89,7 @@ static uint32_t value_by_name(const struct back *b, const char *name, const stru
 /* The decoded value by what the program computes, where the manifest does not lead to it (it was decomposed, or is not ours). */
 static enum mxq_status value_by_pattern(struct back *b, const struct mxq_pt2_group *group, uint32_t *value) {
   if (!b->looked) {
-    enum mxq_status status = mxq_pt2_recognise(b->e->reader, b->p, &b->found, &b->found_count, b->err);
+    enum mxq_status status = mxq_pt2_recognise(b->e->reader, b->p, b->e->gone, &b->found, &b->found_count, b->err);
     if (status != MXQ_OK)
       return status;
     b->looked = true;
@@ -189,7 +190,6 @@ static enum mxq_status describe_all(struct back *b) {
       return status;
     item->fqn[0] = plain[0].fqn;
     item->place = e->reader->stored[group->codes].member;
-    e->gone[group->codes] = e->gone[group->scales] = true;
     if (record && !(item->record[0] = mxq_arena_text(&e->plan_arena, record, strlen(record))))
       return nomem(b);
     if (!record)

@@ -11,7 +11,7 @@ enum { MXQ_GONE = 1, MXQ_RESULT_STAYS };
 /*
  * Marks in `gone` (one for each node of the program's own graph, all 0 before) the nodes that compute `values` and nothing else: the nodes that make
  * them, and everything before those whose results nobody else takes. MXQ_ERR_UNSUPPORTED (naming the node) when one of them takes something that is
- * neither in `parts` (for each stored tensor: it is codes or scales of what is restored) nor a constant.
+ * passed to the program. parts: for each stored tensor, whether it is codes or scales of what is restored.
  */
 enum mxq_status mxq_pt2_decoding_nodes(const struct mxq_pt2_program *p, const uint32_t *values, size_t count, const bool *parts, unsigned char *gone,
                                        struct mxq_error *err);

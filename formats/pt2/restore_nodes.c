@@ -38,18 +38,18 @@ static bool serves_gone(const struct mxq_pt2_program *p, const struct mxq_pt2_no
   return some;
 }
 
-static enum mxq_status check_inputs(const struct mxq_pt2_program *p, const struct mxq_pt2_node *n, const bool *parts, struct mxq_error *err) {
+static enum mxq_status check_inputs(const struct mxq_pt2_program *p, const struct mxq_pt2_node *n, struct mxq_error *err) {
   const struct mxq_pt2_subgraph *g = &p->graphs[0];
   for (uint32_t i = 0; i < n->taken_count; i++) {
     const struct mxq_pt2_value *v = &g->values[g->taken[n->first_taken + i].value];
     if (v->node != MXQ_NO_NUMBER)
       continue;
     const struct mxq_pt2_input_spec *s = &p->inputs[v->input];
-    if (s->kind == MXQ_SPEC_CONSTANT || (s->stored != MXQ_NO_NUMBER && parts[s->stored]))
+    if (s->stored != MXQ_NO_NUMBER) /* codes, scales, or a table */
       continue;
     const struct mxq_pt2_value *name = n->result_count ? &g->values[g->results[n->first_result]] : v;
     return mxq_fail_at(err, MXQ_ERR_UNSUPPORTED, p->member, n->span.at,
-                       "node '%.*s' is needed to decode a weight and takes '%.*s', which is no part of one: the nodes cannot be taken out; write safetensors instead",
+                       "node '%.*s' is needed to decode a weight and takes '%.*s', which the program's caller passes: the nodes cannot be taken out; write safetensors instead",
                        (int)name->name_n, name->name, (int)v->name_n, v->name);
   }
   return MXQ_OK;
@@ -72,7 +72,7 @@ enum mxq_status mxq_pt2_decoding_nodes(const struct mxq_pt2_program *p, const ui
   enum mxq_status status = MXQ_OK;
   for (uint32_t n = 0; n < g->node_count && status == MXQ_OK; n++)
     if (gone[n])
-      status = check_inputs(p, &g->nodes[n], parts, err);
+      status = check_inputs(p, &g->nodes[n], err);
   /* Assertions about what is gone. A result that is one of `values` stays. */
   for (uint32_t n = 0; n < g->node_count && status == MXQ_OK; n++) {
     const struct mxq_pt2_node *node = &g->nodes[n];
