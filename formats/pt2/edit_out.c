@@ -201,7 +201,7 @@ static bool add_lines(struct mxq_pt2_edit *e) {
       if (!t)
         return false;
       *t = e->items[item].t;
-      t->name = base->tensors[i].name;
+      t->name = e->items[item].back && e->items[item].tensor == i ? e->items[item].fqn[0] : base->tensors[i].name;
       line = (struct mxq_index_line){.tensor = t, .part = {e->items[item].part[0], e->items[item].part[1]}};
       if (!e->items[item].back || !t->strides)
         e->out.lines[e->out.line_count++] = line;

@@ -206,6 +206,34 @@ static enum mxq_status describe_all(struct back *b) {
   return status;
 }
 
+/* Tensors that were recognised have names made up for them, which the archive may not be able to hold: then the codes' name is free. */
+static enum mxq_status name_recognised(struct back *b) {
+  const struct mxq_pt2_reader *r = b->e->reader;
+  struct mxq_pt2_naming n = {.arena = &b->e->plan_arena};
+  bool some = false;
+  for (size_t i = 0; i < b->count; i++)
+    some |= r->base.tensors[b->tensors[i]].recognised;
+  if (!some)
+    return MXQ_OK;
+  n.sorted = malloc((r->stored_count + b->count + 1) * sizeof *n.sorted);
+  if (!n.sorted)
+    return nomem(b);
+  for (uint32_t i = 0; i < r->stored_count; i++)
+    if (!b->e->gone[i])
+      n.sorted[n.count++] = r->stored[i].name;
+  for (size_t i = 0; i < b->count; i++)
+    n.sorted[n.count++] = b->plain[i].fqn;
+  mxq_pt2_naming_sort(&n);
+  for (size_t k = 0; k < b->e->count; k++) {
+    const struct mxq_pt2_group *group = &b->groups[k];
+    if (r->base.tensors[b->e->items[k].tensor].recognised && !mxq_pt2_can_hold(&n, group->plain[0].fqn))
+      b->e->items[k].fqn[0] = group->plain[0].fqn = r->stored[group->codes].name;
+  }
+  free(n.sorted);
+  mxq_names_free(&n.taken);
+  return n.nomem ? nomem(b) : MXQ_OK;
+}
+
 /* Records as mxq_pt2_restore_records chose them. */
 static void note_records(struct back *b) {
   for (size_t k = 0; k < b->e->count; k++) {
@@ -242,6 +270,8 @@ static enum mxq_status restore(struct back *b) {
   enum mxq_status status = was_table && b->tables ? collect(b) : nomem(b);
   if (status == MXQ_OK)
     status = describe_all(b);
+  if (status == MXQ_OK)
+    status = name_recognised(b);
   if (status == MXQ_OK)
     status = mxq_pt2_restore_records(e, b->err);
   if (status == MXQ_OK)
