@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +69,18 @@ static bool is_input(const struct conversion *c) {
   return found;
 }
 
+/* An output whose name says that it is something else: nobody could open it by that name, this command included. NULL: it is right. */
+static const char *misnamed(const char *out, enum command command) {
+  static const char *const names[] = {".safetensors", ".npy", ".npz", ".safetensors.index.json", NULL};
+  size_t n = strlen(out);
+  for (size_t i = command == QUANTIZE ? 0 : 1; names[i]; i++) {
+    size_t k = strlen(names[i]);
+    if (n > k && strcasecmp(out + n - k, names[i]) == 0)
+      return names[i];
+  }
+  return NULL;
+}
+
 int conversion_begin(struct conversion *c, const struct args *args) {
   *c = (struct conversion){.args = args, .in = args->operands[0], .out = args->output, .start = seconds_now()};
   c->to_stdout = strcmp(c->out, "-") == 0;
@@ -81,6 +94,10 @@ int conversion_begin(struct conversion *c, const struct args *args) {
     return report_failure(args->command, c->in, c->out, &err);
   if (is_input(c))
     return complain_usage(args, "%s: the output is a part of the input %s; name another output", c->out, c->in);
+  const char *ending = c->to_stdout ? NULL : misnamed(c->out, args->command);
+  if (ending)
+    return complain_usage(args, "%s: %s, not %s: give the output another name", c->out,
+                          args->command == QUANTIZE ? "quantize writes a .pt2 archive" : "dequantize writes .safetensors or .pt2", ending);
   c->bytes_in = mxq_reader_file_bytes(c->reader);
   progress_begin(&c->progress, args);
   progress_sample(&c->progress);

@@ -54,12 +54,13 @@ static void print_text(const struct conversion *c, const struct mxq_summary *s) 
   fputs(" -> ", stderr);
   text_print(stderr, c->out);
   fprintf(stderr, "\n  decoded    %s to %s; %s copied\n", text_things(n, s->totals.quantized, "tensor"),
-          c->args->dtype == MXQ_DTYPE_NONE ? "the dtype of their source" : dtype_word(c->args), text_count(m, s->totals.kept));
+          c->args->dtype != MXQ_DTYPE_NONE ? dtype_word(c->args) : s->totals.quantized == 1 ? "the dtype of its source" : "the dtype of their source",
+          text_count(m, s->totals.kept));
   if (s->to_inf)
     fprintf(stderr, "  overflow   %s beyond the range of %s became Inf; f32 holds more\n", text_things(n, s->to_inf, "value"),
             c->args->dtype == MXQ_DTYPE_NONE ? "their dtype" : dtype_word(c->args));
   if (s->totals.program)
-    fputs("  program    kept: inputs, outputs and operators as they were\n", stderr);
+    fprintf(stderr, "  program    kept: inputs, outputs and operators as they were%s\n", s->totals.quantized ? ";\n             nodes that decoded weights taken out" : "");
   conversion_print(c);
 }
 

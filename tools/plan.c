@@ -141,10 +141,13 @@ struct widths { size_t name, dtype, shape, format, why; };
 
 static void widen(size_t *width, size_t columns) { *width = columns > *width ? columns : *width; }
 
+/* Quantized with another tensor, whose bytes are its own. */
+static bool is_tied(const struct mxq_plan_entry *e) { return e->bytes_in == 0 && e->tensor->elements > 0; }
+
 /* What stands in the last column: sizes, or why a tensor is kept where that is short; else "". */
 static const char *why(char buf[2 * TEXT_NUMBER + 4], const struct mxq_plan_entry *e) {
   char in[TEXT_NUMBER], out[TEXT_NUMBER];
-  if (e->format == MXQ_FORMAT_NONE)
+  if (e->format == MXQ_FORMAT_NONE || is_tied(e))
     return text_columns(e->reason) <= MOST_WHY ? e->reason : "";
   snprintf(buf, 2 * TEXT_NUMBER + 4, "%s > %s", text_count(in, e->bytes_in), text_count(out, e->bytes_out));
   return strlen(buf) <= MOST_WHY ? buf : "";
@@ -172,10 +175,10 @@ static void print_row(const struct widths *w, const struct mxq_plan_entry *e, bo
   char shape[MOST_SHAPE + 1], buf[2 * TEXT_NUMBER + 4];
   const char *last = why(buf, e);
   text_cell(stdout, e->tensor->name, w->name);
-  printf(" %-*s %-*s %-*s %s\n", (int)w->dtype, mxq_dtype_name(e->tensor->dtype), (int)w->shape,
-         text_shape(shape, sizeof shape, e->tensor->ndim, e->tensor->shape), (int)w->format, what(e), last);
+  printf(" %-*s %-*s %-*s%s%s\n", (int)w->dtype, mxq_dtype_name(e->tensor->dtype), (int)w->shape,
+         text_shape(shape, sizeof shape, e->tensor->ndim, e->tensor->shape), *last ? (int)w->format : 0, what(e), *last ? " " : "", last);
   /* What does not fit beside, and how an unusual shape is blocked, stands on a line of its own. */
-  if (e->format == MXQ_FORMAT_NONE ? last != e->reason : strcmp(e->reason, "last axis") != 0) {
+  if (last != e->reason && (e->format == MXQ_FORMAT_NONE || strcmp(e->reason, "last axis") != 0)) {
     fputs("    ", stdout);
     text_fit(stdout, e->reason, COLUMNS - 4);
     putchar('\n');
@@ -218,7 +221,7 @@ static void print_text(const struct view *v) {
   printf("file    %s -> %s bytes\n", a, text_count(b, t->file_bytes));
   printf("memory  %.1f MiB for buffers while it runs\n", (double)t->peak_bytes / (1 << 20));
   if (t->program)
-    printf("program kept: inputs, outputs and operators as they are\n");
+    printf("program kept: inputs, outputs and operators as they are%s\n", t->quantized ? ";\n        nodes that decode weights are added" : "");
   else
     printf("program %s\n", t->graph_each ? "returns every tensor, decoded" : "returns nothing; --graph each makes it decode every tensor");
 }

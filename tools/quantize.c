@@ -6,13 +6,32 @@
 #include "tools/report.h"
 #include "tools/text.h"
 
+static void widen(size_t *width, size_t columns) { *width = columns > *width ? columns : *width; }
+
+static const char *what(const struct mxq_plan_entry *e) { return e->format ? mxq_format_name(e->format) : "kept"; }
+
+/* One line for each tensor, or two where the reason does not fit beside. */
 static void list(const mxq_plan *plan) {
+  enum { COLUMNS = 80, MOST_NAME = 34, INDENT = 6 };
+  size_t name = 0, dtype = 0, format = 0;
   for (size_t i = 0; i < mxq_plan_count(plan); i++) {
     const struct mxq_plan_entry *e = mxq_plan_entry(plan, i);
+    widen(&name, text_columns(e->tensor->name));
+    widen(&dtype, strlen(mxq_dtype_name(e->tensor->dtype)));
+    widen(&format, strlen(what(e)));
+  }
+  name = name < MOST_NAME ? name : MOST_NAME;
+  for (size_t i = 0; i < mxq_plan_count(plan); i++) {
+    const struct mxq_plan_entry *e = mxq_plan_entry(plan, i);
+    bool beside = 2 + name + 1 + dtype + 1 + format + 1 + text_columns(e->reason) <= COLUMNS;
     fputs("  ", stderr);
-    text_cell(stderr, e->tensor->name, 34);
-    fprintf(stderr, " %-8s %-11s ", mxq_dtype_name(e->tensor->dtype), e->format ? mxq_format_name(e->format) : "kept");
-    text_fit(stderr, e->reason, 22);
+    text_cell(stderr, e->tensor->name, name);
+    fprintf(stderr, " %-*s %-*s", (int)dtype, mxq_dtype_name(e->tensor->dtype), beside ? (int)format : 0, what(e));
+    if (beside)
+      fputc(' ', stderr);
+    else
+      fprintf(stderr, "\n%*s", INDENT, "");
+    text_fit(stderr, e->reason, COLUMNS - INDENT);
     fputc('\n', stderr);
   }
 }

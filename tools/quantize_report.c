@@ -185,7 +185,7 @@ static void print_numbers(const mxq_plan *plan, const struct mxq_summary *s) {
   if (s->totals.kept)
     print_kept(plan, s->totals.kept);
   if (s->totals.program)
-    fputs("  program    kept: inputs, outputs and operators as they were\n", stderr);
+    fprintf(stderr, "  program    kept: inputs, outputs and operators as they were%s\n", s->totals.quantized ? ";\n             nodes that decode weights added" : "");
 }
 
 void quantize_print_text(const struct conversion *c, const mxq_plan *plan, const struct mxq_summary *s) {

@@ -36,6 +36,15 @@ expect 'an output that is a shard of the input is refused' 1 '' 'part of the inp
 ok 'the shard is as it was' cmp "$T/shard" "$T/model-1.safetensors"
 expect 'the index itself can be converted' 0 '' '' quantize -q "$T/model.safetensors.index.json" -o "$T/sharded.pt2" --format mxfp4
 
+# Names that say something else
+for name in o.safetensors O.NPZ o.npy o.safetensors.index.json; do
+  expect "quantize writes no $name" 1 '' "$name: quantize writes a .pt2 archive, not \\.(safetensors|np[yz])" quantize "$m" -o "$T/$name" --format mxfp4
+  ok 'and nothing is there' test ! -e "$T/$name"
+done
+expect 'dequantize writes no .npz' 1 '' 'o.npz: dequantize writes .safetensors or .pt2, not .npz' dequantize "$T/sharded.pt2" -o "$T/o.npz"
+expect 'nor an index of shards' 1 '' 'not .safetensors.index.json' dequantize "$T/sharded.pt2" -o "$T/o.safetensors.index.json"
+expect 'a name without a meaning will do' 0 '' '' quantize -q "$m" -o "$T/archive" --format mxfp4
+
 # Places that cannot be written
 expect 'a missing folder is named' 3 '' 'none/o.pt2: ' quantize "$m" -o "$T/none/o.pt2" --format mxfp4
 expect 'a path below a file is named' 3 '' 'm.safetensors/o.pt2: ' quantize "$m" -o "$m/o.pt2" --format mxfp4

@@ -27,6 +27,8 @@ for f in mxfp4 mxfp6-e2m3 mxfp6-e3m2 mxfp8-e4m3 mxfp8-e5m2 mxint8; do
 done
 unzip -p $p/products.pt2 '*models/model.json' >"$T/graph.1" 2>/dev/null && unzip -p "$T/back.pt2" '*models/model.json' >"$T/graph.2" &&
   ok 'the program is byte for byte what it was before' cmp "$T/graph.1" "$T/graph.2"
+expect '-v tells each reason whole' 0 '' '^  right +f32 +mxfp4 axis 0, summed by matmul$' quantize -v $p/products.pt2 -o "$T/v.pt2" --format mxfp4
+ok 'in 80 columns' narrow "$T/err"
 expect 'the summary names what is kept though somebody may expect otherwise' 0 '' '^  kept too   gate: used by mul.Tensor' quantize $p/elementwise.pt2 -o "$T/e.pt2" --format mxfp8
 ok 'and says that the program stays' has "$T/err" '^  program    kept'
 ok 'in 80 columns' narrow "$T/err"
