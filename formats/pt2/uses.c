@@ -90,11 +90,23 @@ void mxq_pt2_walk_changes(struct mxq_pt2_walk *w, uint32_t group) {
   w->changed[w->r->stored[parts->part[1]].member] = true;
 }
 
+/* Not PyTorch's own, or one whose purpose is to write. Functional forms, and what is no operator (_operator.add), write to nothing. */
+static bool is_custom(const char *target, size_t n) {
+  static const char *const known[] = {"torch.ops.aten.", "torch.ops.prims.", "torch.ops.quantized_decomposed.", "torch.ops.higher_order.auto_functionalized"};
+  if (n < 10 || memcmp(target, "torch.ops.", 10) != 0)
+    return false;
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (n >= strlen(known[i]) && memcmp(target, known[i], strlen(known[i])) == 0)
+      return false;
+  return true;
+}
+
 /* torch.ops.aten.linear.default: name and overload, when it is one of aten's. */
 static void take_name(struct mxq_pt2_call *c, const char *target, size_t n) {
   static const char aten[] = "torch.ops.aten.";
   const char *end = target + n, *dot = end;
   c->name[0] = c->overload[0] = 0;
+  c->custom = is_custom(target, n);
   size_t skip = n > sizeof aten - 1 && memcmp(target, aten, sizeof aten - 1) == 0 ? sizeof aten - 1 : 0;
   for (const char *s = target + skip; s < end; s++)
     if (*s == '.') {

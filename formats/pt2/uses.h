@@ -58,7 +58,7 @@ enum mxq_pt2_action {
   MXQ_DOES_PERMUTE, MXQ_DOES_MOVE, MXQ_DOES_SELECT, MXQ_DOES_ELEMENTWISE, MXQ_DOES_JOIN, MXQ_DOES_STACK,
   /* Something becomes of it: */
   MXQ_DOES_BYTES,                    /* looks at its memory, whatever its axes */
-  MXQ_DOES_WRITE, MXQ_DOES_WRITE_TRAINING, MXQ_DOES_LOOK_UP, MXQ_DOES_PICK, MXQ_DOES_INDEX, MXQ_DOES_EINSUM, MXQ_DOES_TENSORDOT, MXQ_DOES_CONVOLVE,
+  MXQ_DOES_WRITE, MXQ_DOES_WRITE_TRAINING, MXQ_DOES_WRITE_PERHAPS, MXQ_DOES_LOOK_UP, MXQ_DOES_PICK, MXQ_DOES_INDEX, MXQ_DOES_EINSUM, MXQ_DOES_TENSORDOT, MXQ_DOES_CONVOLVE,
   MXQ_SUMS_LAST, MXQ_SUMS_BEFORE_LAST, MXQ_SUMS_FIRST, MXQ_SUMS_FIRST_TWO, MXQ_SUMS_ALL_BUT_FIRST, MXQ_SUMS_LAST_OF_MATRIX
 };
 /* op: "linear"; argument: its name; first: whether it is the first argument. */
@@ -82,6 +82,7 @@ struct mxq_pt2_use {
   struct mxq_use use;                /* tensor: a group, until the lists are made */
   bool bytes;                        /* MXQ_DOES_BYTES */
   bool lost;                         /* sums over axes that cannot be said */
+  bool perhaps;                      /* an operator that is not PyTorch's may write to it */
 };
 
 /* One walk through the program (uses.c), and what it finds. */

@@ -66,7 +66,7 @@ static void choose(const struct mxq_pt2_walk *w, const struct tally *t, struct m
     if (t->writes)
       named(target_of(w, &t->writes->use), true, op);
     if (t->writes)
-      snprintf(reason, 400, "written by %s", op);
+      snprintf(reason, 400, t->writes->perhaps ? "a buffer that %s may write to" : "written by %s", op);
     else
       snprintf(reason, 400, "the program writes to bytes that it shares with another tensor");
   } else if (c->unreferenced) {

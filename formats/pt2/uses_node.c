@@ -280,10 +280,18 @@ static bool trains(const struct mxq_pt2_call *c) {
 
 /* ---- one taken value ---- */
 
+/* out=, under the names that it has: out, out0, values of sort.values, max of max.dim_max. */
+static bool is_out(const struct mxq_pt2_call *c, const char *argument) {
+  if (strcmp(argument, "out") == 0 || (strncmp(argument, "out", 3) == 0 && strstr(c->overload, "out")))
+    return true;
+  return (strcmp(argument, "values") == 0 && strstr(c->overload, "values")) || (strcmp(argument, "max") == 0 && strcmp(c->overload, "dim_max") == 0) ||
+         (strcmp(argument, "min") == 0 && strcmp(c->overload, "dim_min") == 0);
+}
+
 static enum mxq_pt2_action action_of(const struct mxq_pt2_call *c, const struct taken *t) {
   bool first = t->arg == c->args;
   enum mxq_pt2_action action = mxq_pt2_action(c->name, t->arg->name, first);
-  if (strcmp(t->arg->name, "out") == 0 || (strncmp(t->arg->name, "out", 3) == 0 && strstr(c->overload, "out")))
+  if (is_out(c, t->arg->name) || (c->in_place && strncmp(c->name, "_fused_", 7) == 0)) /* an optimizer's step writes to all its states */
     return MXQ_DOES_WRITE;
   if (c->in_place && first && action == MXQ_DOES_OTHER) {
     size_t n = strlen(c->name);
@@ -294,6 +302,8 @@ static enum mxq_pt2_action action_of(const struct mxq_pt2_call *c, const struct 
     base[n - 1] = 0;
     return mxq_pt2_action(base, t->arg->name, first);
   }
+  if (c->custom && t->view->alias && c->w->r->base.tensors[c->w->of_group[t->view->group]].kind == MXQ_KIND_BUFFER)
+    return MXQ_DOES_WRITE_PERHAPS; /* states are kept in buffers: caches that an operator of its own updates */
   if (action == MXQ_DOES_OTHER && mxq_pt2_action(c->name, "", true) == MXQ_DOES_ELEMENTWISE)
     return MXQ_DOES_ELEMENTWISE; /* whatever its place */
   if (strcmp(c->overload, "dtype") == 0 && strncmp(c->name, "view", 4) == 0)
@@ -315,6 +325,11 @@ static bool take(struct mxq_pt2_call *c, const struct taken *t) {
     return holds(c, t, &any);
   case MXQ_DOES_WRITE:
     return writes(c, t) && passes_on(c, t, MXQ_DOES_SAME); /* what comes back is the weight again */
+  case MXQ_DOES_WRITE_PERHAPS:
+    if (!writes(c, t))
+      return false;
+    c->w->found[c->w->found_count - 1].perhaps = true;
+    return true;
   case MXQ_DOES_WRITE_TRAINING: return trains(c) ? writes(c, t) : used(c, t, MXQ_USE_OTHER);
   case MXQ_DOES_JOIN: case MXQ_DOES_STACK: return c->constant ? passes_on(c, t, action) : used(c, t, MXQ_USE_OTHER);
   case MXQ_DOES_ELEMENTWISE: return goes_on(c, t) ? passes_on(c, t, action) : used(c, t, MXQ_USE_OTHER);

@@ -28,6 +28,7 @@ struct mxq_pt2_call {
   char name[120];                    /* "linear" of torch.ops.aten.linear.default; "" when it is none of aten's */
   char overload[40];
   bool in_place, constant;
+  bool custom;                       /* registered by somebody else: nothing is known of what it does */
   const struct mxq_pt2_arg *args;
   uint32_t count;
   const struct mxq_pt2_view *made;   /* views that its results are */

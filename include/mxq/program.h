@@ -61,7 +61,7 @@ enum mxq_use_kind {
   MXQ_USE_OTHER = 0,       /* not understood: no axis is preferred */
   MXQ_USE_CONTRACTS,       /* sums over the axes [axis_first, axis_last] of the weight: linear, matmul, convolutions, ... */
   MXQ_USE_LOOKS_UP,        /* takes rows: embeddings; axes are the last one */
-  MXQ_USE_WRITES,          /* changes it */
+  MXQ_USE_WRITES,          /* changes it; or may: a buffer that an operator takes which is not PyTorch's own */
   MXQ_USE_RETURNS          /* it is an output of the program; op is SIZE_MAX */
 };
 struct mxq_use {

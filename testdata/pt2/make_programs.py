@@ -186,6 +186,34 @@ class Changed(nn.Module):
         return self.norm(x) @ self.count, F.linear(x, self.other_half), F.linear(x, self.cache), F.linear(x, c)
 
 
+@torch.library.custom_op("mxq_sample::update", mutates_args={"state"})
+def update(state: torch.Tensor, x: torch.Tensor) -> None:
+    state.add_(x.mean())
+
+
+@update.register_fake
+def _(state, x):
+    return None
+
+
+class Written(nn.Module):
+    """Ways to write that no name with an underscore on the weight itself tells."""
+    def __init__(self):
+        super().__init__()
+        for name in "state", "diagonal", "unfolded", "least":
+            self.register_buffer(name, torch.zeros(32, 32))
+        self.frozen = P(torch.zeros(32, 32), requires_grad=False)
+        self.register_buffer("at", torch.zeros(32, 32, dtype=torch.int64))
+
+    def forward(self, x):
+        torch.ops.mxq_sample.update(self.state, x)       # an operator that is not PyTorch's
+        torch.ops.mxq_sample.update(x.clone(), self.frozen)
+        self.diagonal.diagonal().fill_(0)
+        self.unfolded.unfold(0, 2, 2).add_(1)
+        torch.sort(x, out=(self.least, self.at))
+        return [F.linear(x, w) for w in (self.state, self.diagonal, self.unfolded, self.least, self.frozen)]
+
+
 class Views(nn.Module):
     def __init__(self):
         super().__init__()
@@ -336,6 +364,7 @@ def main():
                 small.writestr(info, data)
 
     x = torch.randn(3, 32)
+    save("written", Written, (torch.randn(32, 32),))
     save("products", Products, (x, torch.randn(6, 32)))
     save("products_core", Products, (x, torch.randn(6, 32)), functional=True)
     images = (torch.randn(2, 4, 6, 6), torch.randn(2, 4, 6), torch.randn(2, 4, 4, 4, 4))

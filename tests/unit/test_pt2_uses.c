@@ -177,7 +177,9 @@ START_TEST(what_the_program_writes_to_is_told) {
       {"changed_core", "count", CHANGED, 0, NULL}, {"changed_core", "cache", CHANGED, 0, NULL}, {"changed_core", "written_half", CHANGED, 0, NULL},
       {"changed_core", "other_half", CHANGED, 0, "shares"}, {"changed_core", "copied", 1, 1, NULL}, {"norm_train", "norm.running_mean", CHANGED, 0, "batch_norm"},
       {"norm_train", "norm.running_var", CHANGED, 0, NULL}, {"norm_train", "norm.num_batches_tracked", CHANGED, 0, NULL}, {"norm_train", "fc.weight", 1, 1, NULL},
-      {"norm_train", "norm.weight", NO, 0, NULL}};
+      {"norm_train", "norm.weight", NO, 0, NULL}, {"written", "state", CHANGED, 0, "a buffer that mxq_sample.update may write to"},
+      {"written", "frozen", 1, 1, NULL}, {"written", "diagonal", CHANGED, 0, "fill_"}, {"written", "unfolded", CHANGED, 0, "add_"},
+      {"written", "least", CHANGED, 0, "sort"}};
   CHECK_ROWS(rows);
 }
 END_TEST
