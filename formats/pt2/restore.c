@@ -87,7 +87,7 @@ static uint32_t value_by_name(const struct back *b, const char *name, const stru
 }
 
 /* The decoded value by what the program computes, where the manifest does not lead to it (it was decomposed, or is not ours). */
-static enum mxq_status value_by_pattern(struct back *b, const struct mxq_pt2_group *group, uint32_t *value) {
+static enum mxq_status value_by_pattern(struct back *b, const struct mxq_pt2_group *group, const struct mxq_tensor *t, uint32_t *value) {
   if (!b->looked) {
     enum mxq_status status = mxq_pt2_recognise(b->e->reader, b->p, b->e->gone, &b->found, &b->found_count, b->err);
     if (status != MXQ_OK)
@@ -96,7 +96,7 @@ static enum mxq_status value_by_pattern(struct back *b, const struct mxq_pt2_gro
   }
   for (size_t i = 0; i < b->found_count; i++)
     if (b->found[i].codes == group->codes && b->found[i].scales == group->scales)
-      *value = b->found[i].value;
+      *value = mxq_pt2_restore_value(b->p, &b->found[i], t);
   return MXQ_OK;
 }
 
@@ -149,7 +149,7 @@ static enum mxq_status find_value(struct back *b, const struct mxq_pt2_group *gr
       return MXQ_OK;
   if (!is_used(b, group->codes))
     return MXQ_OK;
-  enum mxq_status status = value_by_pattern(b, group, &plain[0].value);
+  enum mxq_status status = value_by_pattern(b, group, t, &plain[0].value);
   if (status == MXQ_OK && plain[0].value == MXQ_NO_NUMBER)
     return mxq_fail(b->err, MXQ_ERR_UNSUPPORTED, t->name,
                     "no nodes of the program are found that decode it and can be taken out; write a .safetensors file instead");

@@ -44,6 +44,12 @@ enum mxq_status mxq_pt2_sources_read(struct mxq_pt2_manifest_doc *d, const struc
 enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const struct mxq_pt2_program *p, const struct mxq_names *names,
                                        struct mxq_pt2_splices *model, struct mxq_error *err);
 
+/*
+ * restore_value.c: the value of the program's own graph that is this tensor, its axes in their order: what was recognised, or what nodes make of it that only
+ * turn its axes. MXQ_NO_NUMBER: none is.
+ */
+uint32_t mxq_pt2_restore_value(const struct mxq_pt2_program *p, const struct mxq_pt2_recognised *found, const struct mxq_tensor *t);
+
 /* A tensor as a program had it before it was quantized: one for each of tied names. */
 struct mxq_pt2_plain {
   const char *fqn;                   /* its name in the weights config */

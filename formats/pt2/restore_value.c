@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* From what was recognised to the very tensor: nodes that only turn its axes may stand between. */
+#include <string.h>
+
+#include "formats/pt2/restore.h"
+
+enum { MOST_STEPS = 8 };
+
+static bool is_it(const struct mxq_pt2_program *p, uint32_t value, uint32_t first, uint32_t last, const struct mxq_tensor *t) {
+  const struct mxq_pt2_value *v = &p->graphs[0].values[value];
+  int64_t sizes[MXQ_MAX_NDIM];
+  uint32_t ndim;
+  mxq_pt2_value_meta(p, v, &ndim, sizes, NULL);
+  if (ndim != t->ndim || first != t->axis_first || last != t->axis_last || mxq_pt2_dtype(v->dtype) != t->dtype)
+    return false;
+  for (uint32_t a = 0; a < ndim; a++)
+    if (sizes[a] < 0 || (uint64_t)sizes[a] != t->shape[a])
+      return false;
+  return true;
+}
+
+/* The one node that takes a value, apart from assertions, when it has one result; MXQ_NO_NUMBER. */
+static uint32_t only_user(const struct mxq_pt2_subgraph *g, uint32_t value) {
+  const struct mxq_pt2_value *v = &g->values[value];
+  uint32_t user = MXQ_NO_NUMBER;
+  for (uint32_t i = 0; i < v->use_count; i++) {
+    uint32_t node = g->taken[g->uses[v->first_use + i]].node;
+    if (g->nodes[node].result_count == 0)
+      continue;
+    if (user != MXQ_NO_NUMBER && user != node)
+      return MXQ_NO_NUMBER;
+    user = node;
+  }
+  return user != MXQ_NO_NUMBER && g->nodes[user].result_count == 1 ? user : MXQ_NO_NUMBER;
+}
+
+static const struct mxq_pt2_arg *arg(const struct mxq_pt2_arg *args, uint32_t count, const char *name) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(args[i].name, name) == 0)
+      return &args[i];
+  return NULL;
+}
+
+static bool dimension(const struct mxq_pt2_arg *a, uint32_t ndim, uint32_t *dim) {
+  if (!a || a->kind != MXQ_ARG_INT)
+    return false;
+  int64_t d = a->ints[0] < 0 ? a->ints[0] + ndim : a->ints[0];
+  *dim = (uint32_t)d;
+  return d >= 0 && d < ndim;
+}
+
+/* order[j]: the old dimension that the new dimension j is. */
+static bool turn(const struct mxq_pt2_program *p, uint32_t node, struct mxq_arena *arena, uint32_t ndim, uint32_t order[MXQ_MAX_NDIM]) {
+  const struct mxq_pt2_node *n = &p->graphs[0].nodes[node];
+  const struct mxq_pt2_arg *args;
+  uint32_t count, a, b;
+  if (!mxq_pt2_node_args(p, 0, node, arena, &args, &count))
+    return false;
+  for (uint32_t d = 0; d < ndim; d++)
+    order[d] = d;
+  if (mxq_pt2_span_is(p, n->target, "torch.ops.aten.clone.default") || mxq_pt2_span_is(p, n->target, "torch.ops.aten.contiguous.default") ||
+      mxq_pt2_span_is(p, n->target, "torch.ops.aten.alias.default"))
+    return true;
+  if (mxq_pt2_span_is(p, n->target, "torch.ops.aten.t.default") && ndim == 2) {
+    order[0] = 1;
+    order[1] = 0;
+    return true;
+  }
+  if (mxq_pt2_span_is(p, n->target, "torch.ops.aten.transpose.int") && dimension(arg(args, count, "dim0"), ndim, &a) &&
+      dimension(arg(args, count, "dim1"), ndim, &b)) {
+    order[a] = b;
+    order[b] = a;
+    return true;
+  }
+  const struct mxq_pt2_arg *dims = arg(args, count, "dims");
+  if (!mxq_pt2_span_is(p, n->target, "torch.ops.aten.permute.default") || !dims || dims->kind != MXQ_ARG_INTS || dims->count != ndim)
+    return false;
+  for (uint32_t d = 0; d < ndim; d++) {
+    int64_t from = dims->ints[d] < 0 ? dims->ints[d] + ndim : dims->ints[d];
+    if (from < 0 || from >= ndim)
+      return false;
+    order[d] = (uint32_t)from;
+  }
+  return true;
+}
+
+uint32_t mxq_pt2_restore_value(const struct mxq_pt2_program *p, const struct mxq_pt2_recognised *found, const struct mxq_tensor *t) {
+  const struct mxq_pt2_subgraph *g = &p->graphs[0];
+  struct mxq_arena arena = {0};
+  uint32_t value = found->value, first = found->axis_first, last = found->axis_last, order[MXQ_MAX_NDIM];
+  bool at = is_it(p, value, first, last, t);
+  for (unsigned step = 0; !at && step < MOST_STEPS; step++) {
+    uint32_t node = only_user(g, value), length = last - first, place = 0;
+    if (node == MXQ_NO_NUMBER || !turn(p, node, &arena, t->ndim, order))
+      break;
+    while (place < t->ndim && order[place] != first)
+      place++;
+    bool together = place + length < t->ndim;
+    for (uint32_t k = 0; k <= length && together; k++)
+      together = order[place + k] == first + k;
+    if (!together)
+      break;
+    value = g->results[g->nodes[node].first_result];
+    first = place;
+    last = place + length;
+    at = is_it(p, value, first, last, t);
+  }
+  mxq_arena_free(&arena);
+  return at ? value : MXQ_NO_NUMBER;
+}
