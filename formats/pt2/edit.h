@@ -118,7 +118,7 @@ struct mxq_pt2_edit_nodes {
 /* Takes over a text that is not empty. */
 void mxq_pt2_edit_put(struct mxq_pt2_edit_nodes *nodes, uint32_t place, struct mxq_text *text);
 /* Splices all of them into the program, and frees. False: out of memory, now or before. */
-bool mxq_pt2_edit_put_done(struct mxq_pt2_edit_nodes *nodes, const struct mxq_pt2_program *p, struct mxq_arena *arena, struct mxq_pt2_splices *splices);
+bool mxq_pt2_edit_put_done(struct mxq_pt2_edit_nodes *nodes, const struct mxq_pt2_program *p, struct mxq_pt2_splices *splices);
 /* edit_config.c: splices of both configs. */
 enum mxq_status mxq_pt2_edit_configs(struct mxq_pt2_edit *e, struct mxq_error *err);
 /* restore.c: the same for items that take MX tensors back: splices of all texts, names of records, what is gone. */

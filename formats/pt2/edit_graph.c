@@ -168,7 +168,7 @@ static void finish(struct mxq_pt2_edit *e, struct lists *l) {
   mxq_pt2_list_done(&l->inputs, s, text, g->inputs);
   mxq_pt2_list_done(&l->specs, s, text, e->program->input_specs);
   mxq_pt2_list_done(&l->values, s, text, g->tensor_values);
-  l->failed |= !mxq_pt2_edit_put_done(&l->nodes, e->program, &e->plan_arena, s);
+  l->failed |= !mxq_pt2_edit_put_done(&l->nodes, e->program, s);
 }
 
 enum mxq_status mxq_pt2_edit_graph(struct mxq_pt2_edit *e, struct mxq_error *err) {

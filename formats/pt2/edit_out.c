@@ -25,7 +25,9 @@ static enum mxq_status load_config(struct mxq_pt2_edit *e, const char *folder, c
 }
 
 static enum mxq_status apply(struct mxq_pt2_edit *e, struct mxq_pt2_edit_text *t, const char *text, size_t n, struct mxq_error *err) {
-  return mxq_pt2_splice_apply(&t->splices, text, n, &t->edited) ? MXQ_OK : mxq_fail_nomem(err, e->reader->base.path);
+  bool fine = mxq_pt2_splice_apply(&t->splices, text, n, &t->edited);
+  mxq_pt2_splice_free(&t->splices); /* they hold every new byte once more */
+  return fine ? MXQ_OK : mxq_fail_nomem(err, e->reader->base.path);
 }
 
 static enum mxq_status edit_texts(struct mxq_pt2_edit *e, struct mxq_error *err) {
