@@ -32,6 +32,11 @@ if [ -n "${MXQ_SAN:-}" ]; then san="-fsanitize=$MXQ_SAN -fno-sanitize-recover=al
 strict="-std=c11 -Wall -Wextra -Wpedantic -Werror -O2 $san"
 needs() { objdump -p "$1" | grep -q 'NEEDED *libmxq\.so\.'; }
 
+quantizes() {
+  "$1" testdata/pt2/programs/products.pt2 "$2" >"$2.txt" && grep -q '^ *matmul = torch\.ops\.aten\.matmul\.default$' "$2.txt" &&
+    grep -q '^right: mxfp4, axis 0, summed by matmul$' "$2.txt"
+}
+
 examples=$MXQ_BUILD/examples
 for kind in shared static; do
   mkdir -p "$examples/$kind"
@@ -53,6 +58,9 @@ for kind in shared static; do
   check "save writes an archive ($kind)" "$examples/$kind/save" "$archive"
   check "load reads it ($kind)" "$examples/$kind/load" "$archive"
   check "the command finds nothing wrong with it ($kind)" "$stage$prefix/bin/mxquant" verify "$archive"
+  rm -f "$archive"
+  check "program lists a program and quantizes it ($kind)" quantizes "$examples/$kind/program" "$archive"
+  check "the command finds nothing wrong with that ($kind)" "$stage$prefix/bin/mxquant" verify "$archive"
 done
 unset LD_LIBRARY_PATH
 
