@@ -40,7 +40,9 @@ static const char no_constants[] = "{\"config\": {}}";
 
 static const struct mxq_pt2_reader *pt2(const mxq_reader *r) { return (const struct mxq_pt2_reader *)r; }
 
-static struct hand_zip *names_archive(const char *program) { return hand_archive(program, names_weights, 3, no_constants, 0, 1024); }
+static const char *config = names_weights;
+
+static struct hand_zip *names_archive(const char *program) { return hand_archive(program, config, 3, no_constants, 0, 1024); }
 
 /* There and back; the program in between is handed out, and must be what it was in the end when `same` is set. */
 static void there_and_back(const char *program, enum mxq_format format, bool same, mxq_reader **between) {
@@ -95,6 +97,32 @@ START_TEST(a_transposed_weight_comes_out_transposed) {
   const struct mxq_tensor *t = mxq_reader_tensor(r, mxq_reader_find(r, "t"));
   ck_assert(t->axis_first == 0 && t->axis_last == 0 && t->rows == 4 && t->k == 64); /* what matmul sums */
   mxq_reader_close(r);
+}
+END_TEST
+
+static char *on_device(const char *text) {
+  char *edited = strdup(text);
+  while (strstr(edited, "\"cpu\", \"index\": null")) {
+    char *next = hand_edit(edited, "\"cpu\", \"index\": null", "\"cuda\", \"index\": 1", 0);
+    free(edited);
+    edited = next;
+  }
+  return edited;
+}
+
+START_TEST(all_that_a_weight_becomes_is_on_its_device) {
+  char *text = on_device(NAMES), *weights_there = on_device(names_weights);
+  mxq_reader *r;
+  config = weights_there;
+  there_and_back(text, MXQ_MXFP6_E2M3, true, &r);
+  ck_assert(!holds(r, "\"cpu\""));
+  ck_assert_str_eq(mxq_reader_tensor(r, mxq_reader_find(r, "t"))->device, "cuda:1");
+  for (size_t i = 0; i < pt2(r)->stored_count; i++)
+    ck_assert_str_eq(pt2(r)->stored[i].device, "cuda:1");
+  mxq_reader_close(r);
+  config = names_weights;
+  free(text);
+  free(weights_there);
 }
 END_TEST
 
@@ -279,6 +307,7 @@ int main(void) {
   TCase *c = tcase_create("cases");
   tcase_add_test(c, names_that_are_taken_get_numbers_and_tied_weights_one_pair);
   tcase_add_test(c, a_transposed_weight_comes_out_transposed);
+  tcase_add_test(c, all_that_a_weight_becomes_is_on_its_device);
   tcase_add_test(c, what_nothing_uses_disappears_from_the_graph_and_comes_back);
   tcase_add_test(c, weights_of_modules_that_keep_their_signature_are_decoded_inside);
   tcase_add_test(c, the_manifest_finds_a_place_beside_what_was_there);
