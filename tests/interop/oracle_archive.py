@@ -235,6 +235,8 @@ class Archive:
                         need((off, size, crc) == (m.offset, m.size, m.crc), f'index {name!r} {role}: {(off, size, crc)}')
                     else: # several tensors may share a record
                         need(m.offset <= off and off + size <= m.offset + m.size, f'index {name!r} {role}: outside its record')
+            elif line['kind'] in FORMATS and not self.ours: # known by the pattern that decodes it
+                parts.append(line['scales'])
             else:
                 need(line['axes'] is None and line['scales'] == (0, 0, 0), f'index {name!r}: kept, but with axes or scales')
             for off, size, crc in parts:

@@ -52,7 +52,7 @@ class Zip:
     def record(self, fqn):
         return self.data['data/weights/' + self.weights[fqn]['path_name']]
 
-    @property
+    @functools.cached_property
     def manifest(self):
         return json.loads(self.model['graph_module']['metadata']['custom'])['mx']
 
@@ -351,7 +351,8 @@ def check_compiled(c, folder, name, fmt):
     path, entry, out, st = source(name), zoo.ZOO[name], os.path.join(folder, 'o.pt2'), os.path.join(folder, 'o.safetensors')
     mxq('quantize', path, '-o', out, '--format', fmt)
     mxq('dequantize', out, '-o', st)
-    values = {f: t for f, t in load_file(st).items() if f in Zip(out).manifest['tensors']}
+    manifest = Zip(out).manifest['tensors']
+    values = {f: t for f, t in load_file(st).items() if f in manifest}
     args, kwargs = entry.example(entry.inputs[0], 7)
     _, error = works(lambda: torch.compile(spine.load(path).module())(*args, **kwargs))
     torch._dynamo.reset()
