@@ -91,15 +91,30 @@ static void print_sum(const struct comparison *c) {
     printf("* the dtypes differ (%s)\n", text_things(a, c->other_dtype, "tensor"));
 }
 
+/* --model is about archives: the other file may be of a kind that has no programs. */
+static enum mxq_status open_one(const char *path, const struct args *args, mxq_reader **reader, struct mxq_error *err) {
+  struct mxq_read_options options = {.model = args->model};
+  struct mxq_error ignored;
+  enum mxq_status status = mxq_reader_open(path, &options, reader, err);
+  if (status != MXQ_ERR_USAGE || !args->model)
+    return status;
+  options.model = NULL;
+  if (mxq_reader_open(path, &options, reader, &ignored) == MXQ_OK && mxq_reader_container(*reader) != MXQ_PT2)
+    return MXQ_OK;
+  mxq_reader_close(*reader);
+  *reader = NULL;
+  return status;
+}
+
 static int compare(const struct args *args) {
   struct comparison c = {.args = args, .j = {.f = stdout}};
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   mxq_reader *a = NULL, *b = NULL;
   const char *path = args->operands[0];
-  enum mxq_status status = mxq_reader_open(path, NULL, &a, &err);
+  enum mxq_status status = open_one(path, args, &a, &err);
   if (status == MXQ_OK) {
     path = args->operands[1];
-    status = mxq_reader_open(path, NULL, &b, &err);
+    status = open_one(path, args, &b, &err);
   }
   bool open = status == MXQ_OK;
   if (open && args->json) {

@@ -27,6 +27,7 @@ static const struct mxq_plan_entry *entry(const struct view *v, size_t i) { retu
 
 /* What `--format none` does with an archive. */
 static enum mxq_status plan_copy(struct view *v, struct mxq_error *err) {
+  struct mxq_archive_info info;
   v->copied = calloc(mxq_reader_count(v->reader) + 1, sizeof *v->copied);
   if (!v->copied) {
     err->code = MXQ_ERR_NOMEM;
@@ -43,6 +44,8 @@ static enum mxq_status plan_copy(struct view *v, struct mxq_error *err) {
   }
   v->totals.tensors = v->totals.kept = v->count;
   v->totals.bytes_out = v->totals.bytes_in;
+  mxq_reader_archive_info(v->reader, &info);
+  v->totals.program = !info.weights; /* only archives are copied */
   return MXQ_OK;
 }
 

@@ -65,9 +65,12 @@ static int copy(struct conversion *c) {
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   struct mxq_write_options options = {.align = c->args->quantize.archive.align};
   struct mxq_summary summary = {0};
+  struct mxq_archive_info info;
   for (size_t i = 0; i < mxq_reader_count(c->reader); i++)
     summary.totals.tensors += is_users(c->reader, mxq_reader_tensor(c->reader, i));
   summary.totals.kept = summary.totals.tensors;
+  mxq_reader_archive_info(c->reader, &info);
+  summary.totals.program = !info.weights; /* only archives are copied */
   if (c->args->root_given || c->args->graph_given || c->args->target_given)
     complain("%s: note: --format none copies the archive; it keeps its folder and its program", c->in);
   int code = conversion_output(c, least_copy_size(c));

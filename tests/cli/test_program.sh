@@ -44,6 +44,10 @@ ok 'programs are listed' grep -q '"model":"encoder","models":\["encoder","decode
 expect 'an archive without a default program names what it holds' 2 '' 'encoder, decoder.*--model' inspect $models/several.pt2
 expect 'so does an unknown name' 1 '' "no program 'x'.*encoder, decoder" inspect $models/several.pt2 --model x
 expect 'other files hold no programs' 1 '' 'only .pt2 archives' inspect testdata/model.safetensors --model x
+expect 'compare asks both archives for it' 0 '^3 tensors: 3 identical, 0 different' '' compare $models/several.pt2 $models/several.pt2 --model encoder
+run dequantize -q $models/several.pt2 --model encoder -o "$T/encoder.safetensors"
+expect 'and other files for nothing' 0 ' identical, 0 different, 0 in one' '' compare "$T/encoder.safetensors" $models/several.pt2 --model encoder
+expect 'an unknown one is named there too' 1 '' "no program 'x'.*encoder, decoder" compare "$T/encoder.safetensors" $models/several.pt2 --model x
 expect 'verify reads all programs' 0 ' 8 tensors' '' verify $models/several.pt2
 expect 'and finds the defect of one that is not the default' 4 DAMAGED 'schema version' verify $models/bad_second.pt2
 expect 'PyTorch 2.8 is refused by name' 2 '' 'PyTorch 2\.8' inspect $models/pytorch_2_8.pt2

@@ -77,6 +77,10 @@ printf '[{"regex": "a", "format": "mxfp4", "axes": [0, 1]}, {"regex": "b.weight"
 expect 'a rules file has axes of its own' 0 '"name":"a.weight",[^}]*"axes":\[0,1\].*"name":"b.weight",[^}]*"axes":\[1,1\]' '' plan "$m" --rules "$T/axes.json" --axes 1:1 --json
 expect 'an unknown target lists both' 1 '' 'allowed: torch-2.12, torch-2.11' plan "$m" --format mxfp4 --target torch-2.10
 
+# Copies
+expect 'a copy keeps the program, and says so' 0 '"graph":null,"program":true' '' quantize $p/products.pt2 -o "$T/copy.pt2" --format none --json
+expect 'so does its plan' 0 '"graph":null,"program":true' '' plan $p/products.pt2 --format none --json
+
 # Several programs
 expect '--model picks a program' 0 '' 'program    kept' quantize testdata/pt2/models/several.pt2 -o "$T/s.pt2" --model encoder --format mxfp4
 finish
