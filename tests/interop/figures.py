@@ -10,6 +10,9 @@ import zipfile
 
 from harness import MXQUANT, Failure
 
+# Prints the seconds that PyTorch takes to load an archive, in a process of its own.
+LOAD = 'import sys, time, warnings; warnings.simplefilter("ignore"); import torch; s = time.perf_counter(); torch.export.load(sys.argv[1]); print(time.perf_counter() - s)'
+
 
 class Run:
     """Seconds, output; peak memory in MiB, sampled: all of it, and the anonymous part."""

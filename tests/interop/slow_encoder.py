@@ -12,7 +12,6 @@ import oracle_numbers as on
 import programs
 import spine
 from harness import mxq, test
-from slow_many import LOAD
 
 
 @test('the sentence encoder runs in every format as the source does with our weights, and comes back')
@@ -26,7 +25,7 @@ def sentences(c, folder):
     inputs = [encoder.example(b, s, 10 * b + s) for b, s in ((1, 5), (4, 33), (3, 128))]
 
     def load_time(p):
-        return statistics.median(float(figures.Run(command=[sys.executable, '-c', LOAD, p]).out) for _ in range(3))
+        return statistics.median(float(figures.Run(command=[sys.executable, '-c', figures.LOAD, p]).out) for _ in range(3))
     c.note(f'source: {os.path.getsize(path):,} bytes, torch.export.load {load_time(path):.2f} s')
     run = figures.best(5, 'inspect', path, '--json')
     c.note(f'inspect --json {run.seconds:.3f} s, peak {run.peak_anon:.1f} MiB anonymous')

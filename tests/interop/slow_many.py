@@ -11,8 +11,6 @@ import programs
 import spine
 from harness import mxq, test
 
-LOAD = 'import sys, time, warnings; warnings.simplefilter("ignore"); import torch; s = time.perf_counter(); torch.export.load(sys.argv[1]); print(time.perf_counter() - s)'
-
 
 @test('the program of 2,000 weights that the test writes is one that PyTorch opens and runs, as is what becomes of it')
 def genuine(c, folder):
@@ -42,7 +40,7 @@ def sizes(count, seconds, memory):
         done = figures.Run('verify', out)
         c.note(f'verify {done.seconds:.2f} s')
         if count <= 20000:
-            done = figures.Run(command=[sys.executable, '-c', LOAD, path])
+            done = figures.Run(command=[sys.executable, '-c', figures.LOAD, path])
             c.note(f'torch.export.load {float(done.out):.1f} s, peak {done.peak:.0f} MiB')
 
 
