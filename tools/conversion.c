@@ -81,6 +81,11 @@ static const char *misnamed(const char *out, enum command command) {
   return NULL;
 }
 
+static bool is_pipe(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 int conversion_begin(struct conversion *c, const struct args *args) {
   *c = (struct conversion){.args = args, .in = args->operands[0], .out = args->output, .start = seconds_now()};
   c->to_stdout = strcmp(c->out, "-") == 0;
@@ -89,6 +94,10 @@ int conversion_begin(struct conversion *c, const struct args *args) {
   struct mxq_error err = {.offset = MXQ_NO_OFFSET};
   if (is_input(c))
     return complain_usage(args, "%s: input and output are the same file; name another output", c->out);
+  size_t n = strlen(c->out);
+  bool archive = args->command == QUANTIZE || (n >= 4 && strcasecmp(c->out + n - 4, ".pt2") == 0);
+  if (!c->to_stdout && archive && is_pipe(c->out))
+    return complain_usage(args, "%s: an archive cannot go to a pipe, because writing it seeks back: name a file", c->out);
   struct mxq_read_options options = {.model = args->model};
   if (mxq_reader_open(c->in, &options, &c->reader, &err) != MXQ_OK)
     return report_failure(args->command, c->in, c->out, &err);
@@ -117,11 +126,17 @@ int conversion_output(struct conversion *c, uint64_t expected) {
     c->sink = (struct mxq_sink){.ctx = &c->bytes_out, .name = "standard output", .write_at = stdout_write, .commit = stdout_commit,
                                 .abort = stdout_abort};
   }
-  interrupt_watch();
+  bool waits = !c->to_stdout && is_pipe(c->out); /* opening one waits for its reader: a signal then ends us at once, nothing was made yet */
+  if (!waits)
+    interrupt_watch();
   if (c->to_stdout)
     return -1;
   struct mxq_file_sink_options options = {.replace = c->args->force, .expected_size = expected};
-  return mxq_sink_open_file(c->out, &options, &c->sink, &err) == MXQ_OK ? -1 : conversion_failed(c, &err);
+  if (mxq_sink_open_file(c->out, &options, &c->sink, &err) != MXQ_OK)
+    return conversion_failed(c, &err);
+  if (waits)
+    interrupt_watch();
+  return -1;
 }
 
 int conversion_commit(struct conversion *c, enum mxq_status status, struct mxq_error *err) {

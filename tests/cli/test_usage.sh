@@ -48,6 +48,10 @@ expect 'standard input is refused, with the reason' 1 '' 'standard input' inspec
 expect 'no output is an error' 1 '' 'use -o' quantize "$m" --format mxfp4
 expect 'no format is an error that says what to give' 1 '' '\-\-format mxfp4, or --rule, or --rules' quantize "$m" -o "$T/o"
 expect 'an archive cannot go to standard output, with the reason' 1 '' 'seeks back' quantize "$m" -o - --format mxfp4
+mkfifo "$T/fifo"
+expect 'nor to a pipe, for whose reader it does not wait' 1 '' 'cannot go to a pipe' quantize "$m" -o "$T/fifo" -f --format mxfp4
+mkfifo "$T/fifo.pt2"
+expect 'an archive of plain tensors neither' 1 '' 'cannot go to a pipe' dequantize "$m" -o "$T/fifo.pt2" -f
 ok 'and nothing was written' test ! -e "$T/o"
 
 expect 'an unknown format lists the formats' 1 '' "'mxfp5' for --format; allowed: none, mxfp4, mxfp6-e2m3, mxfp6-e3m2, mxfp8-e4m3, mxfp8-e5m2, mxint8" quantize "$m" -o "$T/o" --format mxfp5
