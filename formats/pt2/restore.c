@@ -16,6 +16,8 @@ struct back {
   const struct mxq_pt2_program *p;
   struct mxq_pt2_manifest_doc doc;
   struct mxq_names names;            /* of all tensors that come back -> number in plain */
+  struct mxq_names value_names;      /* that their values get */
+  uint64_t next_name;
   struct mxq_pt2_plain *plain;       /* side by side for each item */
   struct mxq_pt2_source *sources;    /* by number in plain */
   uint32_t *tensors;                 /* of the reader, by number in plain */
@@ -29,6 +31,26 @@ struct back {
 };
 
 static enum mxq_status nomem(struct back *b) { return mxq_fail_nomem(b->err, b->p->member); }
+
+static bool same_view(const struct mxq_tensor *a, const struct mxq_tensor *b) {
+  return a->format == b->format && a->dtype == b->dtype && a->axis_first == b->axis_first && a->axis_last == b->axis_last && a->ndim == b->ndim &&
+         memcmp(a->shape, b->shape, a->ndim * sizeof *a->shape) == 0;
+}
+
+/* A manifest may say that several tensors have the same codes: they are one only when all else is the same too. */
+static enum mxq_status check_parts(const struct back *b, const struct mxq_pt2_edit_item *item, uint32_t first, uint32_t last) {
+  const struct mxq_pt2_reader *r = b->e->reader;
+  uint32_t codes = item->stored[0], scales = item->stored[1];
+  if (!mxq_pt2_config_find(&b->e->weights_index, r->stored[codes].name) || !mxq_pt2_config_find(&b->e->weights_index, r->stored[scales].name))
+    return mxq_fail(b->err, MXQ_ERR_UNSUPPORTED, item->t.name,
+                    "its codes or scales are no weights but constants of the program: it cannot be taken out; write safetensors instead");
+  bool alone = codes != scales && !b->e->gone[codes] && !b->e->gone[scales];
+  for (uint32_t i = first; i <= last; i++)
+    alone &= r->parts[i].part[1] == scales && same_view(&r->base.tensors[i], &r->base.tensors[item->tensor]);
+  return alone ? MXQ_OK
+               : mxq_fail(b->err, MXQ_ERR_UNSUPPORTED, item->t.name,
+                          "it shares its codes or its scales with another MX tensor that is not the same: it cannot be taken out; write safetensors instead");
+}
 
 /* All names of each item: the reader's tensors over the same codes and scales. */
 static enum mxq_status collect(struct back *b) {
@@ -44,12 +66,15 @@ static enum mxq_status collect(struct back *b) {
     const struct mxq_pt2_edit_item *item = &b->e->items[k];
     struct mxq_pt2_group *group = &b->groups[g++];
     *group = (struct mxq_pt2_group){.codes = item->stored[0], .scales = item->stored[1], .plain = &b->plain[b->count]};
-    b->e->gone[group->codes] = b->e->gone[group->scales] = true;
     uint32_t first = item->tensor, last = item->tensor;
     while (first > 0 && r->parts[first - 1].part[0] == group->codes && r->base.tensors[first - 1].format != MXQ_FORMAT_NONE)
       first--;
     while (last + 1 < r->base.count && r->parts[last + 1].part[0] == group->codes && r->base.tensors[last + 1].format != MXQ_FORMAT_NONE)
       last++;
+    enum mxq_status status = check_parts(b, item, first, last);
+    if (status != MXQ_OK)
+      return status;
+    b->e->gone[group->codes] = b->e->gone[group->scales] = true;
     for (uint32_t i = first; i <= last; i++) {
       uint32_t number = (uint32_t)b->count;
       const char *name = r->base.tensors[i].name;
@@ -68,8 +93,8 @@ static enum mxq_status collect(struct back *b) {
   return status == MXQ_OK ? mxq_pt2_sources_read(&b->doc, &b->names, b->sources, b->err) : status;
 }
 
-/* The value of that name, when a node makes it and it is what the tensor was. */
-static uint32_t value_by_name(const struct back *b, const char *name, const struct mxq_tensor *t) {
+/* The value of that name, when nodes make it of these codes and scales and it is what the tensor was. */
+static uint32_t value_by_name(const struct back *b, const struct mxq_pt2_group *group, const char *name, const struct mxq_tensor *t) {
   const struct mxq_pt2_subgraph *g = &b->p->graphs[0];
   uint32_t i = name ? mxq_names_find(&g->by_name, name, strlen(name)) : UINT32_MAX;
   int64_t sizes[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM];
@@ -83,7 +108,7 @@ static uint32_t value_by_name(const struct back *b, const char *name, const stru
   for (uint32_t a = 0; a < ndim; a++)
     if (sizes[a] < 0 || (uint64_t)sizes[a] != t->shape[a])
       return MXQ_NO_NUMBER;
-  return i;
+  return mxq_pt2_made_of(b->e->reader, b->p, i, group->codes, group->scales) ? i : MXQ_NO_NUMBER;
 }
 
 /* The decoded value by what the program computes, where the manifest does not lead to it (it was decomposed, or is not ours). */
@@ -106,39 +131,47 @@ static bool is_used(const struct back *b, uint32_t stored) {
   return input != MXQ_NO_NUMBER && g->values[g->inputs_values[input]].use_count > 0;
 }
 
-/* A name for a value that the program has to get again. */
-static const char *new_value_name(struct back *b, const struct mxq_tensor *t) {
-  struct mxq_text s = {0};
-  mxq_text_addf(&s, "%c_", t->kind == MXQ_KIND_PARAMETER ? 'p' : 'b');
-  for (const char *c = t->name; *c; c++)
-    mxq_text_add(&s, (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ? c : "_", 1);
-  const char *name = NULL;
-  for (unsigned k = 0; !s.failed && !name && k < 1u << 20; k++) {
-    char ending[16] = "";
-    if (k)
-      snprintf(ending, sizeof ending, "_%u", k);
-    struct mxq_text u = {0};
-    mxq_text_add(&u, s.data, s.size);
-    mxq_text_add(&u, ending, strlen(ending));
-    if (u.failed)
-      s.failed = true;
-    else if (mxq_names_find(&b->p->graphs[0].by_name, u.data, u.size) == UINT32_MAX)
-      name = mxq_arena_text(&b->e->plan_arena, u.data, u.size);
-    mxq_text_free(&u);
-    if (!name && !s.failed && mxq_names_find(&b->p->graphs[0].by_name, s.data, s.size) == UINT32_MAX && k == 0)
-      s.failed = true; /* the arena had no memory */
-  }
-  mxq_text_free(&s);
-  return name;
+/* Takes a name for a tensor's value. MXQ_NAMES_THERE: another tensor has it, or a value of the program. */
+static enum mxq_names_put take_name(struct back *b, const char *name, bool of_program) {
+  uint32_t number = 0;
+  if (!of_program && mxq_names_find(&b->p->graphs[0].by_name, name, strlen(name)) != UINT32_MAX)
+    return MXQ_NAMES_THERE;
+  return mxq_names_put(&b->value_names, name, strlen(name), &number);
 }
 
+/* A name for a value that the program has to get again. NULL: out of memory. */
+static const char *new_value_name(struct back *b, const struct mxq_tensor *t) {
+  for (bool first = true;; first = false) {
+    struct mxq_text s = {0};
+    mxq_text_addf(&s, "%c_", t->kind == MXQ_KIND_PARAMETER ? 'p' : 'b');
+    for (const char *c = t->name; *c; c++)
+      mxq_text_add(&s, (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ? c : "_", 1);
+    if (!first)
+      mxq_text_addf(&s, "_%llu", (unsigned long long)++b->next_name);
+    const char *name = s.failed ? NULL : mxq_arena_text(&b->e->plan_arena, s.data, s.size);
+    enum mxq_names_put put = name ? take_name(b, name, false) : MXQ_NAMES_NOMEM;
+    mxq_text_free(&s);
+    if (put != MXQ_NAMES_THERE)
+      return put == MXQ_NAMES_NOMEM ? NULL : name;
+  }
+}
+
+/* That of the value that the program has, which is one tensor's; else what it was called, unless something else is called so now. */
 static enum mxq_status name_value(struct back *b, struct mxq_pt2_plain *x, const struct mxq_pt2_source *s, const struct mxq_tensor *t) {
-  const struct mxq_pt2_subgraph *g = &b->p->graphs[0];
-  if (x->value != MXQ_NO_NUMBER)
-    x->value_name = mxq_arena_text(&b->e->plan_arena, g->values[x->value].name, g->values[x->value].name_n);
-  else
-    x->value_name = s->value ? s->value : x->unreferenced ? "" : new_value_name(b, t);
-  return x->value_name ? MXQ_OK : nomem(b);
+  const struct mxq_pt2_value *v = x->value == MXQ_NO_NUMBER ? NULL : &b->p->graphs[0].values[x->value];
+  x->value_name = v ? mxq_arena_text(&b->e->plan_arena, v->name, v->name_n) : s->value;
+  if (v && !x->value_name)
+    return nomem(b);
+  if (!v && x->unreferenced) {
+    x->value_name = "";
+    return MXQ_OK;
+  }
+  enum mxq_names_put put = x->value_name ? take_name(b, x->value_name, v != NULL) : MXQ_NAMES_THERE;
+  if (put == MXQ_NAMES_THERE) {
+    x->value = MXQ_NO_NUMBER;
+    x->value_name = new_value_name(b, t);
+  }
+  return x->value_name && put != MXQ_NAMES_NOMEM ? MXQ_OK : nomem(b);
 }
 
 /* Something uses the codes, and no name of the tensor led to the decoded value: it is found by what the program computes. */
@@ -156,13 +189,34 @@ static enum mxq_status find_value(struct back *b, const struct mxq_pt2_group *gr
   return status == MXQ_OK ? name_value(b, &plain[0], &b->sources[number], t) : status;
 }
 
+/* The device that the codes are on now; as the manifest writes it, when it is the same: PyTorch may have moved the program since. */
+static bool device_of(struct back *b, const struct mxq_pt2_source *s, const char *now, const char **json) {
+  if (s->device && strcmp(s->device_name, now ? now : "cpu") == 0)
+    *json = s->device;
+  if (*json || !now)
+    return true;
+  const char *colon = strrchr(now, ':');
+  size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+  bool index = digits && colon[1 + digits] == 0;
+  struct mxq_text t = {0};
+  mxq_text_addf(&t, "{\"type\": ");
+  mxq_text_quote(&t, now, index ? (size_t)(colon - now) : strlen(now));
+  mxq_text_addf(&t, ", \"index\": %s}", index ? colon + 1 : "null");
+  *json = t.failed ? NULL : mxq_arena_text(&b->e->plan_arena, t.data, t.size);
+  mxq_text_free(&t);
+  return *json != NULL;
+}
+
 static enum mxq_status describe(struct back *b, const struct mxq_pt2_group *group, struct mxq_pt2_plain *x, size_t number) {
   const struct mxq_pt2_reader *r = b->e->reader;
   const struct mxq_tensor *t = &r->base.tensors[b->tensors[number]];
   const struct mxq_pt2_source *s = &b->sources[number];
-  *x = (struct mxq_pt2_plain){.fqn = t->name, .value = value_by_name(b, s->value, t), .dtype = mxq_pt2_stored_dtype(t->dtype), .ndim = t->ndim,
+  const char *device = NULL;
+  if (!device_of(b, s, r->stored[group->codes].device, &device))
+    return nomem(b);
+  *x = (struct mxq_pt2_plain){.fqn = t->name, .value = value_by_name(b, group, s->value, t), .dtype = mxq_pt2_stored_dtype(t->dtype), .ndim = t->ndim,
                               .shape = t->shape, .parameter = t->kind == MXQ_KIND_PARAMETER || (t->kind == MXQ_KIND_UNREFERENCED && s->parameter), .requires_grad = t->requires_grad,
-                              .device = s->device, .input_place = s->place[0], .value_place = s->place[1], .entry_place = s->place[2]};
+                              .device = device, .input_place = s->place[0], .value_place = s->place[1], .entry_place = s->place[2]};
   if (s->stride_count == t->ndim && t->elements && mxq_pt2_dense(t->shape, s->strides, t->ndim))
     x->strides = s->strides;
   x->unreferenced = x->value == MXQ_NO_NUMBER && !s->value && b->e->input_of[group->codes] == MXQ_NO_NUMBER;
@@ -294,6 +348,7 @@ enum mxq_status mxq_pt2_restore(struct mxq_pt2_edit *e, struct mxq_error *err) {
   enum mxq_status status = restore(&b);
   mxq_pt2_manifest_doc_free(&b.doc);
   mxq_names_free(&b.names);
+  mxq_names_free(&b.value_names);
   free(b.plain);
   free(b.sources);
   free(b.tensors);

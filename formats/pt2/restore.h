@@ -28,7 +28,7 @@ struct mxq_pt2_manifest_doc {
 };
 /* What a manifest says about the source of a tensor; zero and NULL where it says nothing. */
 struct mxq_pt2_source {
-  const char *record, *value, *device; /* device: JSON text */
+  const char *record, *value, *device, *device_name; /* device: JSON text; its name as readers tell it */
   const int64_t *strides;
   uint32_t stride_count;
   uint64_t storage_offset;
@@ -49,6 +49,8 @@ enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const str
  * turn its axes. MXQ_NO_NUMBER: none is.
  */
 uint32_t mxq_pt2_restore_value(const struct mxq_pt2_program *p, const struct mxq_pt2_recognised *found, const struct mxq_tensor *t);
+/* Whether nodes make a value of these two stored tensors, and of constants, alone: a manifest may say anything. */
+bool mxq_pt2_made_of(const struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, uint32_t value, uint32_t codes, uint32_t scales);
 
 /* A tensor as a program had it before it was quantized: one for each of tied names. */
 struct mxq_pt2_plain {

@@ -92,28 +92,36 @@ static bool text_of(const cJSON *o, const char *key, struct mxq_arena *arena, co
   return *to != NULL;
 }
 
-static bool device_of(const cJSON *o, struct mxq_arena *arena, const char **to) {
-  const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, "device");
-  if (!cJSON_IsObject(item))
-    return true;
-  const cJSON *type = cJSON_GetObjectItemCaseSensitive(item, "type"), *index = cJSON_GetObjectItemCaseSensitive(item, "index");
-  struct mxq_text t = {0};
-  mxq_text_addf(&t, "{\"type\": ");
-  mxq_text_quote(&t, cJSON_IsString(type) ? type->valuestring : "cpu", strlen(cJSON_IsString(type) ? type->valuestring : "cpu"));
-  if (cJSON_IsNumber(index))
-    mxq_text_addf(&t, ", \"index\": %d}", index->valueint);
-  else
-    mxq_text_addf(&t, ", \"index\": null}");
-  *to = t.failed ? NULL : mxq_arena_text(arena, t.data, t.size);
-  mxq_text_free(&t);
-  return *to != NULL;
-}
-
 static bool number_of(const cJSON *item, double most, double *to) {
   if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= most))
     return false;
   *to = item->valuedouble;
   return true;
+}
+
+/* A device as a config may state it; anything else is left out. The name is the reader's: "cuda:1". */
+static bool device_of(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_source *s) {
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, "device");
+  const cJSON *type = cJSON_GetObjectItemCaseSensitive(item, "type"), *index = cJSON_GetObjectItemCaseSensitive(item, "index");
+  double number = -1;
+  if (!cJSON_IsString(type) || (index && !cJSON_IsNull(index) && !number_of(index, INT32_MAX, &number)))
+    return true;
+  struct mxq_text t = {0}, name = {0};
+  mxq_text_addf(&t, "{\"type\": ");
+  mxq_text_quote(&t, type->valuestring, strlen(type->valuestring));
+  mxq_text_addf(&name, "%s", type->valuestring);
+  if (number < 0) {
+    mxq_text_addf(&t, ", \"index\": null}");
+  } else {
+    mxq_text_addf(&t, ", \"index\": %d}", (int)number);
+    if (strcmp(type->valuestring, "cpu") != 0)
+      mxq_text_addf(&name, ":%d", (int)number);
+  }
+  s->device = t.failed ? NULL : mxq_arena_text(arena, t.data, t.size);
+  s->device_name = name.failed ? NULL : mxq_arena_text(arena, name.data, name.size);
+  mxq_text_free(&t);
+  mxq_text_free(&name);
+  return s->device && s->device_name;
 }
 
 static bool strides_of(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_source *s) {
@@ -137,6 +145,14 @@ static bool strides_of(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_s
   return true;
 }
 
+/* Names that PyTorch gives values; it makes parameters of Python functions of them. */
+static bool is_name(const char *s) {
+  bool fine = *s && !(*s >= '0' && *s <= '9');
+  for (; *s && fine; s++)
+    fine = *s == '_' || (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || (unsigned char)*s >= 0x80;
+  return fine;
+}
+
 static bool read_source(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_source *s) {
   const cJSON *place = cJSON_GetObjectItemCaseSensitive(o, "place");
   double d;
@@ -146,8 +162,11 @@ static bool read_source(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_
     if (number_of(cJSON_GetArrayItem(place, i), UINT32_MAX - 1, &d))
       s->place[i] = (uint32_t)d;
   s->parameter = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "is_param"));
-  return text_of(o, "record", arena, &s->record) && text_of(o, "value", arena, &s->value) && device_of(o, arena, &s->device) &&
-         strides_of(o, arena, s);
+  if (!text_of(o, "record", arena, &s->record) || !text_of(o, "value", arena, &s->value) || !device_of(o, arena, s) || !strides_of(o, arena, s))
+    return false;
+  if (s->value && !is_name(s->value))
+    s->value = NULL;
+  return true;
 }
 
 enum mxq_status mxq_pt2_sources_read(struct mxq_pt2_manifest_doc *d, const struct mxq_names *names, struct mxq_pt2_source *sources, struct mxq_error *err) {

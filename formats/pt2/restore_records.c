@@ -35,6 +35,8 @@ static bool fits_into(const struct mxq_pt2_edit *e, uint32_t base, const uint32_
   const struct mxq_pt2_reader *r = e->reader;
   const struct mxq_pt2_edit_item *last = &e->items[order[n - 1]];
   unsigned scalar = mxq_dtype_bits(last->t.dtype) / 8;
+  if (r->model_count > 1) /* nobody knows here where the other programs' tensors lie in it */
+    return false;
   if (r->record_dtype[base] != last->t.dtype || last->at * scalar + last->t.bytes > mxq_zip_member(r->zip, base)->size)
     return false;
   for (uint32_t i = 0; i < r->stored_count; i++) {

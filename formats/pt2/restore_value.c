@@ -4,7 +4,7 @@
 
 #include "formats/pt2/restore.h"
 
-enum { MOST_STEPS = 8 };
+enum { MOST_STEPS = 8, MOST_VALUES = 128 };
 
 static bool is_it(const struct mxq_pt2_program *p, uint32_t value, uint32_t first, uint32_t last, const struct mxq_tensor *t) {
   const struct mxq_pt2_value *v = &p->graphs[0].values[value];
@@ -107,4 +107,34 @@ uint32_t mxq_pt2_restore_value(const struct mxq_pt2_program *p, const struct mxq
   }
   mxq_arena_free(&arena);
   return at ? value : MXQ_NO_NUMBER;
+}
+
+bool mxq_pt2_made_of(const struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, uint32_t value, uint32_t codes, uint32_t scales) {
+  const struct mxq_pt2_subgraph *g = &p->graphs[0];
+  uint32_t seen[MOST_VALUES], count = 1;
+  bool has_codes = false, has_scales = false;
+  seen[0] = value;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct mxq_pt2_value *v = &g->values[seen[i]];
+    if (v->node == MXQ_NO_NUMBER) {
+      uint32_t stored = p->inputs[v->input].stored;
+      if (stored == MXQ_NO_NUMBER || (stored != codes && stored != scales && !r->stored[stored].constant))
+        return false;
+      has_codes |= stored == codes;
+      has_scales |= stored == scales;
+      continue;
+    }
+    const struct mxq_pt2_node *n = &g->nodes[v->node];
+    for (uint32_t k = 0; k < n->taken_count; k++) {
+      uint32_t from = g->taken[n->first_taken + k].value, j = 0;
+      while (j < count && seen[j] != from)
+        j++;
+      if (j < count)
+        continue;
+      if (count == MOST_VALUES)
+        return false;
+      seen[count++] = from;
+    }
+  }
+  return has_codes && has_scales;
 }

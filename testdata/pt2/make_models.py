@@ -79,6 +79,31 @@ def with_other_schema(name, tree):
         tree["schema_version"]["major"] = 9
 
 
+def with_shared_record(path):
+    """All weights of the decoder but its bias in one record, whose first 32 numbers are the encoder's weight too."""
+    def share(name, tree):
+        for key, entry in tree["config"].items():
+            if name.endswith("encoder_weights_config.json") and key == "fc.weight":
+                entry["path_name"] = "weight_2"
+            if name.endswith("model_weights_config.json") and entry["path_name"] == "weight_4":
+                entry["path_name"] = "weight_2"
+                entry["tensor_meta"]["storage_offset"] = {"as_int": 32}
+
+    with zipfile.ZipFile(path) as z:
+        members = [(i.filename, z.read(i)) for i in z.infolist()]
+    root = members[0][0].split("/")[0]
+    tail = dict(members)[f"{root}/data/weights/weight_4"]
+    for name, data in members:
+        if name.endswith("_weights_config.json"):
+            tree = json.loads(data)
+            share(name, tree)
+            data = json.dumps(tree).encode()
+        if name == f"{root}/data/weights/weight_2":
+            data += tail
+        if name not in (f"{root}/data/weights/weight_0", f"{root}/data/weights/weight_4"):
+            yield name, data
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "models")
@@ -89,6 +114,7 @@ def main():
     package_pt2(str(out / "several.pt2"), exported_programs={"encoder": encoder, "decoder": decoder})
     package_pt2(str(out / "with_default.pt2"), exported_programs={"encoder": encoder, "model": decoder})
     write(out / "bad_second.pt2", edited((out / "with_default.pt2").read_bytes(), with_other_schema))
+    write(out / "shared_record.pt2", with_shared_record(out / "with_default.pt2"))
     buffer = io.BytesIO()
     torch.export.save(decoder, buffer)
     members = list(edited(buffer.getvalue(), with_objects))
