@@ -21,13 +21,46 @@ static int by_record(const void *a, const void *b, void *user) {
   return (x > y) - (x < y);
 }
 
-static bool usable(const struct mxq_pt2_edit *e, const char *record, uint32_t *base) {
+/* A name up to its first slash, in lower case, into `folded`: no two records may differ in case only, and none be a folder of others. */
+static enum mxq_names_put fold(struct mxq_arena *arena, struct mxq_names *folded, const char *name, size_t n) {
+  const char *slash = memchr(name, '/', n);
+  uint32_t number = 0;
+  char *copy = mxq_arena_text(arena, name, slash ? (size_t)(slash - name) : n);
+  for (char *c = copy; c && *c; c++)
+    if (*c >= 'A' && *c <= 'Z')
+      *c = (char)(*c | 0x20);
+  return copy ? mxq_names_put(folded, copy, strlen(copy), &number) : MXQ_NAMES_NOMEM;
+}
+
+static bool fold_members(struct mxq_pt2_edit *e, struct mxq_names *folded) {
+  static const char folder[] = "/data/weights/";
+  size_t before = e->reader->root_len + sizeof folder - 1;
+  for (size_t i = 0; i < mxq_zip_count(e->reader->zip); i++) {
+    const struct mxq_zip_member *m = mxq_zip_member(e->reader->zip, i);
+    if (m->name_len > before && memcmp(m->name + e->reader->root_len, folder, sizeof folder - 1) == 0 &&
+        fold(&e->plan_arena, folded, m->name + before, m->name_len - before) == MXQ_NAMES_NOMEM)
+      return false;
+  }
+  return true;
+}
+
+/* Whether a record may have that name: that of one that stays (*base), or one that nothing has. */
+static bool usable(struct mxq_pt2_edit *e, const char *record, struct mxq_names *folded, uint32_t *base, bool *nomem) {
   size_t n = strlen(record);
+  *base = MXQ_NO_NUMBER;
   if (n == 0 || n >= 256 || strchr(record, '/') || strchr(record, '\\') || strcmp(record, ".") == 0 || strcmp(record, "..") == 0)
     return false;
+  for (const char *c = record; *c; c++)
+    if ((unsigned char)*c < 0x20 || *c == 0x7F)
+      return false;
   size_t member = mxq_pt2_member(e->reader, "/data/weights/", record, n);
-  *base = member == SIZE_MAX ? MXQ_NO_NUMBER : (uint32_t)member;
-  return true;
+  if (member != SIZE_MAX) {
+    *base = (uint32_t)member;
+    return true;
+  }
+  enum mxq_names_put put = fold(&e->plan_arena, folded, record, n);
+  *nomem |= put == MXQ_NAMES_NOMEM;
+  return put != MXQ_NAMES_NOMEM && put != MXQ_NAMES_THERE;
 }
 
 /* Whether a record that stays has room for these items: within it, and where nothing else lies that stays. */
@@ -89,13 +122,16 @@ static void share(struct mxq_pt2_edit *e, uint32_t base, const uint32_t *order, 
 }
 
 /* A record of its own, with a name that neither the archive nor any tensor that comes back has. */
-static enum mxq_status alone(struct mxq_pt2_edit *e, struct mxq_pt2_edit_item *item, struct mxq_names *taken, uint64_t *next, struct mxq_error *err) {
+static enum mxq_status alone(struct mxq_pt2_edit *e, struct mxq_pt2_edit_item *item, struct mxq_names *taken, struct mxq_names *folded, uint64_t *next,
+                             struct mxq_error *err) {
   for (;;) {
     char name[40];
     uint32_t number = 0;
     int n = snprintf(name, sizeof name, "weight_%llu", (unsigned long long)(*next)++);
     const char *copy = mxq_arena_text(&e->plan_arena, name, (size_t)n);
     enum mxq_names_put put = copy ? mxq_names_put(taken, copy, (size_t)n, &number) : MXQ_NAMES_NOMEM;
+    if (put != MXQ_NAMES_NOMEM && put != MXQ_NAMES_THERE)
+      put = mxq_names_put(folded, copy, (size_t)n, &number);
     if (put == MXQ_NAMES_NOMEM)
       return mxq_fail_nomem(err, e->reader->base.path);
     if (put == MXQ_NAMES_THERE)
@@ -110,7 +146,7 @@ static enum mxq_status alone(struct mxq_pt2_edit *e, struct mxq_pt2_edit_item *i
 }
 
 enum mxq_status mxq_pt2_restore_records(struct mxq_pt2_edit *e, struct mxq_error *err) {
-  struct mxq_names taken = {0};
+  struct mxq_names taken = {0}, folded = {0};
   uint64_t next = mxq_pt2_edit_next_record(e, "data/weights/", "weight_");
   uint32_t *order = malloc((e->count + 1) * sizeof *order);
   enum mxq_status status = order ? MXQ_OK : mxq_fail_nomem(err, e->reader->base.path);
@@ -120,20 +156,24 @@ enum mxq_status mxq_pt2_restore_records(struct mxq_pt2_edit *e, struct mxq_error
     if (mxq_names_put(&taken, e->items[i].record[0], strlen(e->items[i].record[0]), &number) == MXQ_NAMES_NOMEM)
       status = mxq_fail_nomem(err, e->reader->base.path);
   }
+  bool nomem = status == MXQ_OK && !fold_members(e, &folded);
   if (status == MXQ_OK && e->count)
     qsort_r(order, e->count, sizeof *order, by_record, e);
-  for (size_t i = 0, n; i < e->count && status == MXQ_OK; i += n) {
+  for (size_t i = 0, n; i < e->count && status == MXQ_OK && !nomem; i += n) {
     const char *record = e->items[order[i]].record[0];
     for (n = 1; i + n < e->count && strcmp(e->items[order[i + n]].record[0], record) == 0;)
       n++;
     uint32_t base;
-    if (usable(e, record, &base) && fits(e, base, order + i, n))
+    if (usable(e, record, &folded, &base, &nomem) && fits(e, base, order + i, n))
       share(e, base, order + i, n);
     else
       for (size_t k = 0; k < n && status == MXQ_OK; k++)
-        status = alone(e, &e->items[order[i + k]], &taken, &next, err);
+        status = alone(e, &e->items[order[i + k]], &taken, &folded, &next, err);
   }
+  if (status == MXQ_OK && nomem)
+    status = mxq_fail_nomem(err, e->reader->base.path);
   free(order);
+  mxq_names_free(&folded);
   mxq_names_free(&taken);
   return status;
 }

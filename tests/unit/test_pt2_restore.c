@@ -60,6 +60,8 @@ static const struct { const char *from, *to, *error; } lies[] = {
     {"\\\"value\\\":\\\"p_linear\\\"", "\\\"value\\\":\\\"a b\\\"", NULL},
     {"\\\"record\\\":\\\"weight_0\\\"", "\\\"record\\\":\\\"model_weights_config.json\\\"", NULL},
     {"\\\"record\\\":\\\"weight_0\\\"", "\\\"record\\\":\\\"..\\\"", NULL},
+    {"\\\"record\\\":\\\"weight_0\\\"", "\\\"record\\\":\\\"WEIGHT_1\\\"", NULL},
+    {"\\\"record\\\":\\\"weight_0\\\"", "\\\"record\\\":\\\"MODEL_weights_config.json\\\"", NULL},
     {"\\\"record\\\":\\\"weight_0\\\"", "\\\"device\\\":{\\\"type\\\":\\\"\\\"},\\\"record\\\":\\\"weight_0\\\"", NULL},
     {"\\\"record\\\":\\\"weight_0\\\"", "\\\"device\\\":{\\\"type\\\":\\\"cuda\\\",\\\"index\\\":1},\\\"record\\\":\\\"weight_0\\\"", NULL},
     {"\\\"record\\\":\\\"weight_0\\\"", "\\\"device\\\":{\\\"type\\\":\\\"nowhere\\\",\\\"index\\\":1e300},\\\"record\\\":\\\"weight_0\\\"", NULL},
