@@ -235,6 +235,8 @@ static enum mxq_status describe_all(struct back *b) {
     const char *record = NULL;
     for (size_t i = 0; i < group->count && status == MXQ_OK; i++, number++) {
       status = describe(b, group, &plain[i], number);
+      if (b->tensors[number] == item->tensor) /* which of tied ones was added, the caller chose */
+        item->fqn[0] = plain[i].fqn;
       record = record ? record : b->sources[number].record;
       plain[i].storage_offset = b->sources[number].storage_offset;
     }
@@ -242,7 +244,6 @@ static enum mxq_status describe_all(struct back *b) {
       status = find_value(b, group, plain, number - group->count);
     if (status != MXQ_OK)
       return status;
-    item->fqn[0] = plain[0].fqn;
     item->place = e->reader->stored[group->codes].member;
     if (record && !(item->record[0] = mxq_arena_text(&e->plan_arena, record, strlen(record))))
       return nomem(b);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The way back of programs whose manifests say what is not so, and of records that others read. */
+#include "formats/pt2/write.h"
 #include "tests/unit/edit_program.h"
 #include "tests/unit/hand_program.h"
 
@@ -130,6 +131,42 @@ START_TEST(codes_that_are_constants_are_not_taken_out) {
 }
 END_TEST
 
+/* The index told the first name twice when the second of tied ones was added. */
+START_TEST(any_of_tied_weights_may_be_taken_back) {
+  struct mxq_error err = {0};
+  struct mxq_source memory;
+  struct mxq_verify_result result = {0};
+  struct mxq_read_options options = {.max_text = 100000000, .max_tensors = 1u << 22};
+  struct edited mx, plain;
+  size_t n, count;
+  mxq_reader *r;
+  mxq_writer *w;
+  void *data = edit_load("testdata/pt2/programs/tied.pt2", &n);
+  FINE(edit_forward(data, n, MXQ_MXFP4, NULL, &mx, &count, &err));
+  FINE(edit_open(mx.data, mx.size, &r, &err));
+  FINE(mxq_writer_open_program(r, NULL, NULL, NULL, &w, &err));
+  size_t followed = 0;
+  for (size_t i = mxq_reader_count(r); i-- > 0;) {
+    struct mxq_tensor t = *mxq_reader_tensor(r, i);
+    if (t.format == MXQ_FORMAT_NONE)
+      continue;
+    t.format = MXQ_FORMAT_NONE;
+    enum mxq_status status = mxq_writer_add(w, &t, &err);
+    ck_assert(status == MXQ_OK || status == MXQ_ERR_USAGE);
+    followed += status == MXQ_ERR_USAGE;
+  }
+  ck_assert_uint_gt(followed, 0);
+  FINE(edit_run(w, edit_pull, &plain, &err));
+  mxq_reader_close(r);
+  mxq_source_from_memory(plain.data, plain.size, &memory);
+  FINE(mxq_pt2_verify(&memory, "memory", &options, NULL, NULL, &result, &err));
+  ck_assert_uint_eq(result.findings, 0);
+  free(mx.data);
+  free(plain.data);
+  free(data);
+}
+END_TEST
+
 START_TEST(a_record_that_another_program_reads_is_not_written_into) {
   struct mxq_error err = {0};
   struct mxq_read_options options = {.container = MXQ_PT2, .model = "encoder"};
@@ -167,6 +204,7 @@ int main(void) {
   tcase_add_checked_fixture(c, setup, teardown);
   tcase_add_loop_test(c, manifests_that_lie_change_no_program, 0, sizeof lies / sizeof *lies);
   tcase_add_test(c, codes_that_are_constants_are_not_taken_out);
+  tcase_add_test(c, any_of_tied_weights_may_be_taken_back);
   tcase_add_test(c, a_record_that_another_program_reads_is_not_written_into);
   suite_add_tcase(s, c);
   SRunner *r = srunner_create(s);
