@@ -105,6 +105,14 @@ struct mxq_pt2_program {
 enum mxq_status mxq_pt2_program_read(struct mxq_pt2_reader *r, struct mxq_pt2_program **program, struct mxq_error *err);
 void mxq_pt2_program_free(struct mxq_pt2_program *program); /* NULL is accepted */
 
+/*
+ * The stored tensor that a value of the program's own graph stands for; MXQ_NO_NUMBER: it stands for none. Not every value is an input or a result: some
+ * only have an entry, and constant objects stand nowhere else.
+ */
+static inline uint32_t mxq_pt2_stands_for(const struct mxq_pt2_program *p, const struct mxq_pt2_value *v) {
+  return v->node == MXQ_NO_NUMBER && v->input != MXQ_NO_NUMBER ? p->inputs[v->input].stored : MXQ_NO_NUMBER;
+}
+
 /* One argument of a node, taken apart. */
 enum mxq_pt2_arg_kind {
   MXQ_ARG_NONE, MXQ_ARG_VALUE /* as_tensor, and symbolic scalars by name */, MXQ_ARG_VALUES /* lists of them, optional ones included */,

@@ -44,12 +44,11 @@ static enum mxq_status check_inputs(const struct mxq_pt2_program *p, const struc
     const struct mxq_pt2_value *v = &g->values[g->taken[n->first_taken + i].value];
     if (v->node != MXQ_NO_NUMBER)
       continue;
-    const struct mxq_pt2_input_spec *s = &p->inputs[v->input];
-    if (s->stored != MXQ_NO_NUMBER) /* codes, scales, or a table */
+    if (mxq_pt2_stands_for(p, v) != MXQ_NO_NUMBER) /* codes, scales, or a table */
       continue;
     const struct mxq_pt2_value *name = n->result_count ? &g->values[g->results[n->first_result]] : v;
     return mxq_fail_at(err, MXQ_ERR_UNSUPPORTED, p->member, n->span.at,
-                       "node '%.*s' is needed to decode a weight and takes '%.*s', which the program's caller passes: the nodes cannot be taken out; write safetensors instead",
+                       "node '%.*s' is needed to decode a weight and takes '%.*s', which is no tensor of the archive: the nodes cannot be taken out; write safetensors instead",
                        (int)name->name_n, name->name, (int)v->name_n, v->name);
   }
   return MXQ_OK;
@@ -80,7 +79,8 @@ enum mxq_status mxq_pt2_decoding_nodes(const struct mxq_pt2_program *p, const ui
       continue;
     for (uint32_t i = 0; i < node->taken_count && !gone[n]; i++) {
       const struct mxq_pt2_value *v = &g->values[g->taken[node->first_taken + i].value];
-      if (v->node != MXQ_NO_NUMBER ? gone[v->node] == MXQ_GONE : p->inputs[v->input].stored != MXQ_NO_NUMBER && parts[p->inputs[v->input].stored])
+      uint32_t stored = mxq_pt2_stands_for(p, v);
+      if (v->node != MXQ_NO_NUMBER ? gone[v->node] == MXQ_GONE : stored != MXQ_NO_NUMBER && parts[stored])
         gone[n] = MXQ_GONE;
     }
   }

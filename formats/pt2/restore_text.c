@@ -111,9 +111,8 @@ static void drop_tables(struct restore *s) {
       s->tables[i] = !mxq_pt2_unused(s->p, s->p->graphs[0].inputs_values[s->input_of[i]], s->gone);
 }
 
-/* An input whose stored tensor goes: a table that nobody needs any more, or a part of an MX tensor. */
-static bool input_goes(const struct restore *s, const bool *was_table, uint32_t i) {
-  uint32_t stored = s->p->inputs[i].stored;
+/* A stored tensor that goes: a table that nobody needs any more, or a part of an MX tensor. */
+static bool goes(const struct restore *s, const bool *was_table, uint32_t stored) {
   return stored != MXQ_NO_NUMBER && (s->parts[stored] || (was_table[stored] && !s->tables[stored]));
 }
 
@@ -144,7 +143,7 @@ static void edit_inputs(struct restore *s, const bool *was_table, struct mxq_pt2
       }
     }
   for (uint32_t i = 0; i < g->input_count; i++)
-    if (!replaced[i] && input_goes(s, was_table, i)) {
+    if (!replaced[i] && goes(s, was_table, s->p->inputs[i].stored)) {
       mxq_pt2_list_remove(&inputs, g->inputs_spans[i].at);
       mxq_pt2_list_remove(&specs, s->p->inputs[i].span.at);
     }
@@ -170,7 +169,7 @@ static void edit_values(struct restore *s, const bool *was_table, struct mxq_pt2
     }
   for (uint32_t i = 0; i < g->value_count; i++) {
     const struct mxq_pt2_value *v = &g->values[i];
-    if (v->type == MXQ_VALUE_TENSOR && (v->node == MXQ_NO_NUMBER ? input_goes(s, was_table, v->input) : s->gone[v->node] == MXQ_GONE))
+    if (v->type == MXQ_VALUE_TENSOR && (v->node == MXQ_NO_NUMBER ? goes(s, was_table, mxq_pt2_stands_for(s->p, v)) : s->gone[v->node] == MXQ_GONE))
       mxq_pt2_list_remove(&values, v->entry.at);
   }
   for (uint32_t i = 0; i < g->node_count; i++)

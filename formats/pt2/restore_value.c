@@ -117,7 +117,7 @@ bool mxq_pt2_made_of(const struct mxq_pt2_reader *r, const struct mxq_pt2_progra
   for (uint32_t i = 0; i < count; i++) {
     const struct mxq_pt2_value *v = &g->values[seen[i]];
     if (v->node == MXQ_NO_NUMBER) {
-      uint32_t stored = p->inputs[v->input].stored;
+      uint32_t stored = mxq_pt2_stands_for(p, v);
       if (stored == MXQ_NO_NUMBER || (stored != codes && stored != scales && !r->stored[stored].constant))
         return false;
       has_codes |= stored == codes;

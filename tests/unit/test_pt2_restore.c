@@ -131,6 +131,25 @@ START_TEST(codes_that_are_constants_are_not_taken_out) {
 }
 END_TEST
 
+/* Values that are neither inputs nor results: an entry that nothing uses, and a constant object that the last decoding node takes, which therefore stays. */
+START_TEST(values_that_come_from_nowhere_are_understood) {
+  struct mxq_error err = {0};
+  struct edited plain;
+  char *entry = hand_edit(model, "\"tensor_values\": {", "\"tensor_values\": {\"not_used\": {\"dtype\": 7, \"sizes\": [], \"requires_grad\": false, "
+                          "\"device\": {\"type\": \"cpu\", \"index\": null}, \"strides\": [], \"storage_offset\": {\"as_int\": 0}, \"layout\": 7}, ", 0);
+  FINE(back(entry, weights_text, constants_text, &plain, &err));
+  free(plain.data);
+  free(entry);
+  char *taken = hand_edit(model, "], \"outputs\": [{\"as_tensor\": {\"name\": \"p_linear\"}}]", ", {\"name\": \"o\", \"arg\": {\"as_custom_obj\": "
+                          "{\"name\": \"obj\", \"class_fqn\": \"x.Y\"}}, \"kind\": 1}], \"outputs\": [{\"as_tensor\": {\"name\": \"p_linear\"}}]", 0);
+  char *all = hand_edit(taken, "\"custom_obj_values\": {}", "\"custom_obj_values\": {\"obj\": {\"name\": \"obj\", \"class_fqn\": \"x.Y\"}}", 0);
+  FINE(back(all, weights_text, constants_text, &plain, &err));
+  free(plain.data);
+  free(taken);
+  free(all);
+}
+END_TEST
+
 /* The index told the first name twice when the second of tied ones was added. */
 START_TEST(any_of_tied_weights_may_be_taken_back) {
   struct mxq_error err = {0};
@@ -204,6 +223,7 @@ int main(void) {
   tcase_add_checked_fixture(c, setup, teardown);
   tcase_add_loop_test(c, manifests_that_lie_change_no_program, 0, sizeof lies / sizeof *lies);
   tcase_add_test(c, codes_that_are_constants_are_not_taken_out);
+  tcase_add_test(c, values_that_come_from_nowhere_are_understood);
   tcase_add_test(c, any_of_tied_weights_may_be_taken_back);
   tcase_add_test(c, a_record_that_another_program_reads_is_not_written_into);
   suite_add_tcase(s, c);
