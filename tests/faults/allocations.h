@@ -6,8 +6,10 @@
 #ifndef TESTS_FAULTS_ALLOCATIONS_H
 #define TESTS_FAULTS_ALLOCATIONS_H
 
+#include <check.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -62,5 +64,35 @@ void free(void *p) {
   __libc_free(p);
 }
 #pragma GCC visibility pop
+
+/* The next calls are counted; the at-th fails, with all behind it when `ever` says so. at 0: none. */
+static inline void watch_allocations(long at, bool ever) {
+  fail_at = at;
+  for_ever = ever;
+  calls = live = 0;
+  watching = true;
+}
 #endif
+
+/* What main of such a program returns: `test` is run for 0 .. count - 1. */
+#if OWN_MALLOC
+#define RUN_ALLOCATION_TESTS(name, test, count) run_allocation_tests(name, test, (int)(count))
+#else
+#define RUN_ALLOCATION_TESTS(name, test, count) run_allocation_tests(name, NULL, 0)
+#endif
+static inline int run_allocation_tests(const char *name, const TTest *test, int count) {
+  Suite *s = suite_create(name);
+  TCase *c = tcase_create("memory");
+  tcase_set_timeout(c, 240);
+  if (test)
+    tcase_add_loop_test(c, test, 0, count);
+  else
+    puts("a sanitizer owns malloc: its faults are not injected here");
+  suite_add_tcase(s, c);
+  SRunner *r = srunner_create(s);
+  srunner_run_all(r, CK_NORMAL);
+  int failed = srunner_ntests_failed(r);
+  srunner_free(r);
+  return failed != 0;
+}
 #endif

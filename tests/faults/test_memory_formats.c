@@ -101,8 +101,7 @@ static void sweep(const char *name, enum mxq_status (*op)(struct mxq_error *)) {
   struct mxq_error err = {0};
   enum mxq_status s;
   op(&err); /* what libc allocates once */
-  fail_at = calls = live = 0;
-  watching = true;
+  watch_allocations(0, false);
   s = op(&err);
   watching = false;
   ck_assert_msg(s == MXQ_OK, "%s: %s", name, err.text);
@@ -110,11 +109,8 @@ static void sweep(const char *name, enum mxq_status (*op)(struct mxq_error *)) {
   long most = calls;
   for (int ever = 0; ever < 2; ever++) {
     for (long n = 1; n <= most; n++) {
-      for_ever = ever;
-      calls = live = 0;
-      fail_at = n;
       err = (struct mxq_error){0};
-      watching = true;
+      watch_allocations(n, ever);
       s = op(&err);
       watching = false;
       /* Only what is done without may fail in silence: the sweep of leftovers, a shrinking realloc. */
@@ -143,18 +139,5 @@ END_TEST
 #endif
 
 int main(void) {
-  Suite *s = suite_create("no memory for formats");
-  TCase *t = tcase_create("all");
-  suite_add_tcase(s, t);
-  tcase_set_timeout(t, 120);
-#if OWN_MALLOC
-  tcase_add_test(t, every_allocation_may_fail);
-#else
-  puts("a sanitizer owns malloc: its faults are not injected here");
-#endif
-  SRunner *r = srunner_create(s);
-  srunner_run_all(r, CK_NORMAL);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed != 0;
+  return RUN_ALLOCATION_TESTS("no memory for formats", every_allocation_may_fail, 1);
 }

@@ -49,10 +49,7 @@ static void fail_each(int sample, bool way_back, bool ever) {
   for (;; at++) {
     enum mxq_status status = MXQ_OK;
     for (int again = 0; again < 2; again++) { /* libcrypto keeps a list of errors from the first on: once more, and it is no loss */
-      fail_at = at;
-      for_ever = ever;
-      calls = live = 0;
-      watching = true;
+      watch_allocations(at, ever);
       status = way_back ? back(&err) : forward(sample, &err);
       watching = false;
       if (live == 0)
@@ -89,16 +86,5 @@ END_TEST
 #endif
 
 int main(void) {
-  Suite *s = suite_create("pt2 edit memory");
-  TCase *c = tcase_create("memory");
-  tcase_set_timeout(c, 240);
-#if OWN_MALLOC
-  tcase_add_loop_test(c, each_allocation_of_an_edit_may_fail, 0, SAMPLES);
-#endif
-  suite_add_tcase(s, c);
-  SRunner *r = srunner_create(s);
-  srunner_run_all(r, CK_NORMAL);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed != 0;
+  return RUN_ALLOCATION_TESTS("pt2 edit memory", each_allocation_of_an_edit_may_fail, SAMPLES);
 }

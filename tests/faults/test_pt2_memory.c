@@ -103,11 +103,8 @@ static const struct {
 
 /* One run in which allocation `at` fails (with all behind it when for_ever); the outcome, and the blocks still allocated. */
 static enum mxq_status attempt(size_t op, long at, bool ever, struct mxq_error *err) {
-  fail_at = at;
-  for_ever = ever;
-  calls = live = 0;
   memset(err, 0, sizeof *err);
-  watching = true;
+  watch_allocations(at, ever);
   enum mxq_status status = ops[op].run(err);
   watching = false;
   return status;
@@ -151,16 +148,5 @@ END_TEST
 #endif
 
 int main(void) {
-  Suite *s = suite_create("pt2 memory");
-  TCase *c = tcase_create("memory");
-  tcase_set_timeout(c, 120);
-#if OWN_MALLOC
-  tcase_add_loop_test(c, each_allocation_may_fail, 0, sizeof ops / sizeof *ops);
-#endif
-  suite_add_tcase(s, c);
-  SRunner *r = srunner_create(s);
-  srunner_run_all(r, CK_NORMAL);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed != 0;
+  return RUN_ALLOCATION_TESTS("pt2 memory", each_allocation_may_fail, sizeof ops / sizeof *ops);
 }

@@ -17,11 +17,8 @@ static enum mxq_status open_one(const char *file, long at, bool ever, size_t *re
   mxq_reader *r;
   snprintf(path, sizeof path, "testdata/pt2/decoders/%s", file);
   memset(err, 0, sizeof *err);
-  fail_at = at;
-  for_ever = ever;
-  calls = live = 0;
   *recognised = 0;
-  watching = true;
+  watch_allocations(at, ever);
   enum mxq_status status = mxq_reader_open(path, NULL, &r, err);
   if (status == MXQ_OK) {
     for (size_t i = 0; i < mxq_reader_count(r); i++)
@@ -57,16 +54,5 @@ END_TEST
 #endif
 
 int main(void) {
-  Suite *s = suite_create("recognised weights, memory");
-  TCase *c = tcase_create("memory");
-  tcase_set_timeout(c, 120);
-#if OWN_MALLOC
-  tcase_add_loop_test(c, each_allocation_may_fail, 0, sizeof files / sizeof *files);
-#endif
-  suite_add_tcase(s, c);
-  SRunner *r = srunner_create(s);
-  srunner_run_all(r, CK_NORMAL);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed != 0;
+  return RUN_ALLOCATION_TESTS("recognised weights, memory", each_allocation_may_fail, sizeof files / sizeof *files);
 }

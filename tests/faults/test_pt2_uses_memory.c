@@ -50,15 +50,5 @@ END_TEST
 #endif
 
 int main(void) {
-  Suite *s = suite_create("pt2 uses memory");
-  TCase *c = tcase_create("memory");
-#if OWN_MALLOC
-  tcase_add_loop_test(c, each_allocation_may_fail, 0, sizeof files / sizeof *files);
-#endif
-  suite_add_tcase(s, c);
-  SRunner *r = srunner_create(s);
-  srunner_run_all(r, CK_NORMAL);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed != 0;
+  return RUN_ALLOCATION_TESTS("pt2 uses memory", each_allocation_may_fail, sizeof files / sizeof *files);
 }

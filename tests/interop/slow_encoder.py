@@ -5,10 +5,13 @@ import statistics
 import sys
 
 import torch
+from safetensors.torch import load_file
 
 import encoder
 import figures
 import oracle_numbers as on
+import program_files
+import program_text
 import programs
 import spine
 from harness import mxq, test
@@ -29,8 +32,7 @@ def sentences(c, folder):
     c.note(f'source: {os.path.getsize(path):,} bytes, torch.export.load {load_time(path):.2f} s')
     run = figures.best(5, 'inspect', path, '--json')
     c.note(f'inspect --json {run.seconds:.3f} s, peak {run.peak_anon:.1f} MiB anonymous')
-    a = programs.Zip(path)
-    a.path = path
+    a = program_files.Zip(path)
     with torch.no_grad():
         base = [spine.load(path).module()(*x) for x in inputs]
     for fmt in on.FORMATS:
@@ -39,11 +41,11 @@ def sentences(c, folder):
         mxq('verify', out)
         mxq('dequantize', out, '-o', st)
         mxq('dequantize', out, '-o', back)
-        manifest = programs.Zip(out).manifest['tensors']
-        values = {f: t for f, t in programs.load_file(st).items() if f in manifest}
+        manifest = program_files.Zip(out).manifest['tensors']
+        values = {f: t for f, t in load_file(st).items() if f in manifest}
         c.equal(len(values), 39, f'{fmt}: quantized weights')
         programs.compare(c, f'encoder {fmt}', lambda: spine.load(out).module(), lambda: programs.reference(path, values).module(), lambda: [(x, {}) for x in inputs])
-        programs.check_back(c, f'encoder {fmt}', a, back, values)
+        program_text.check_back(c, f'encoder {fmt}', a, back, values)
         with torch.no_grad():
             module = spine.load(out).module()
             cosine = min(torch.nn.functional.cosine_similarity(module(*x), y).min().item() for x, y in zip(inputs, base))

@@ -5,8 +5,10 @@ import os
 import sys
 
 import torch
+from safetensors.torch import load_file
 
 import figures
+import program_files
 import programs
 import spine
 from harness import mxq, test
@@ -19,8 +21,8 @@ def genuine(c, folder):
     mxq('quantize', path, '-o', out, '--format', 'mxfp4')
     mxq('dequantize', out, '-o', st)
     x = torch.randn(2, 16, generator=torch.Generator().manual_seed(1))
-    manifest = programs.Zip(out).manifest['tensors']
-    values = {f: t for f, t in programs.load_file(st).items() if f in manifest}
+    manifest = program_files.Zip(out).manifest['tensors']
+    values = {f: t for f, t in load_file(st).items() if f in manifest}
     c.equal(len(values), 200, 'weights that an operator uses')
     spine.same(c, 'output', spine.load(out).module()(x), programs.reference(path, values).module()(x))
 

@@ -4,8 +4,6 @@ import copy
 import logging
 import json
 import os
-import shutil
-import struct
 import warnings
 import zipfile
 
@@ -14,6 +12,8 @@ from safetensors.torch import load_file
 
 import oracle_archive
 import oracle_numbers as on
+import program_files
+import program_text
 import programs
 import samples
 import spine
@@ -38,11 +38,11 @@ each_program()
 @test('the format none keeps each member of each program, and adds index and digests')
 def identity(c, folder):
     for name in zoo.ZOO:
-        path, out = programs.source(name), os.path.join(folder, name + '.pt2')
+        path, out = program_files.source(name), os.path.join(folder, name + '.pt2')
         mxq('quantize', path, '-o', out, '--format', 'none')
         mxq('verify', out)
-        a, b = programs.Zip(path), programs.Zip(out)
-        c.equal(b.names, a.names + list(programs.OURS), f'{name}: members')
+        a, b = program_files.Zip(path), program_files.Zip(out)
+        c.equal(b.names, a.names + list(program_files.OURS), f'{name}: members')
         for n in a.names:
             c(a.data[n] == b.data[n], f'{name}: {n}')
         c.equal(a.root, b.root, f'{name}: root')
@@ -83,14 +83,14 @@ def preserved(c, folder):
     for name in ('mlp', 'tied', 'attention', 'nograd'):
         source, out, back = (os.path.join(folder, name + x) for x in ('.odd.pt2', '.pt2', '.back.pt2'))
         extra = [('extra/note.txt', 'größe 重み\n'), ('extra/deep/er/empty', b''), ('extra/numbers.json', b'[18446744073709551615, 1e999]'), ('unknown/thing', bytes(range(256)))]
-        rewrite(programs.source(name), source, odd, extra, deflate=('models/model.json', 'extra/note.txt'))
-        a = programs.Zip(source)
+        rewrite(program_files.source(name), source, odd, extra, deflate=('models/model.json', 'extra/note.txt'))
+        a = program_files.Zip(source)
         c(a.data['data/sample_inputs/model.pt'], f'{name}: no sample inputs to keep')
         args, kwargs = zoo.ZOO[name].example(zoo.ZOO[name].inputs[1], 3)
         for fmt in ('mxfp4', 'mxfp6-e2m3', 'none'):
             mxq('quantize', source, '-o', out, '--format', fmt, '-f')
             mxq('verify', out)
-            b = programs.Zip(out)
+            b = program_files.Zip(out)
             if fmt != 'none':
                 for piece in (ODD, '"tensor_values":  {', '"opset_version_2": [ ],\r\n "opset_version"', '"signature":{' + ODD + ','):
                     c.equal(b.text.count(piece), a.text.count(piece), f'{name} {fmt}: {piece[:40]}')
@@ -101,8 +101,8 @@ def preserved(c, folder):
                 mxq('dequantize', out, '-o', back, '-f')
             else:
                 back = out
-            r = programs.Zip(back)
-            c(r.text == a.text, f'{name} {fmt}: model.json on the way back{programs.difference(a.text, r.text)}')
+            r = program_files.Zip(back)
+            c(r.text == a.text, f'{name} {fmt}: model.json on the way back{program_files.difference(a.text, r.text)}')
             for n in a.names:
                 if not n.startswith(('data/weights/weight', 'models/')):
                     c(r.data.get(n) == a.data[n], f'{name} {fmt}: {n} on the way back')
@@ -114,22 +114,22 @@ def preserved(c, folder):
                 ep = torch.export.load(out, extra_files=files)
             c.equal(files['note.txt'], 'größe 重み\n', f'{name} {fmt}: extra file through PyTorch')
             c(ep.example_inputs is not None, f'{name} {fmt}: sample inputs through PyTorch')
-            programs.quiet(ep.module(), *args, **kwargs)
+            program_files.quiet(ep.module(), *args, **kwargs)
 
 
 @test('a program with a custom text of its own keeps it beside our manifest')
 def custom(c, folder):
     source, out, back = (os.path.join(folder, x) for x in ('s.pt2', 'o.pt2', 'b.pt2'))
     text = json.dumps({'mine': {'a': [1, 2 ** 64 - 1], 'ü': 'x'}, 'mxx': None})
-    ep = torch.export.load(programs.source('mlp'))
+    ep = torch.export.load(program_files.source('mlp'))
     ep.graph_module.meta['custom'] = json.loads(text)
-    programs.quiet(torch.export.save, ep, source)
+    program_files.quiet(torch.export.save, ep, source)
     mxq('quantize', source, '-o', out, '--format', 'mxfp4')
     got = spine.load(out).graph_module.meta['custom']
     c.equal({k: v for k, v in got.items() if k != 'mx'}, json.loads(text), 'custom text')
     c('mx' in got, 'manifest')
     mxq('dequantize', out, '-o', back)
-    c(programs.Zip(back).text == programs.Zip(source).text, 'model.json on the way back')
+    c(program_files.Zip(back).text == program_files.Zip(source).text, 'model.json on the way back')
 
 
 # ---- options ----------------------------------------------------------------------------------------------------------
@@ -138,27 +138,26 @@ def custom(c, folder):
 def target(c, folder):
     for fmt in FORMATS:
         for name in ('mlp', 'bf16', 'conv') if fmt in ('mxfp4', 'mxfp8-e4m3') else ('mlp',):
-            path, out, st, back = programs.source(name), *(os.path.join(folder, f'{name}{fmt}{x}') for x in ('.pt2', '.safetensors', '.back.pt2'))
+            path, out, st, back = program_files.source(name), *(os.path.join(folder, f'{name}{fmt}{x}') for x in ('.pt2', '.safetensors', '.back.pt2'))
             mxq('quantize', path, '-o', out, '--format', fmt, '--target', 'torch-2.11')
             mxq('verify', out)
             mxq('dequantize', out, '-o', st)
-            b = programs.Zip(out)
+            b = program_files.Zip(out)
             c(not any(w['tensor_meta']['dtype'] in (33, 34, 35) for w in b.weights.values()), f'{name} {fmt}: a dtype that PyTorch 2.11 has not')
             c(not any(v['dtype'] in (33, 34, 35) for v in b.graph['tensor_values'].values()), f'{name} {fmt}: a value of a dtype that PyTorch 2.11 has not')
             mx = b.manifest['tensors']
             values = {f: t for f, t in load_file(st).items() if f in mx}
             for f, t in values.items():
-                spine.same(c, f'{name} {fmt} {f} against the oracle', t, programs._decoded(name, f, fmt, tuple(mx[f]['axes'])))
+                spine.same(c, f'{name} {fmt} {f} against the oracle', t, program_files.decoded(name, f, fmt, tuple(mx[f]['axes'])))
             programs.compare(c, f'{name} {fmt}', lambda: spine.load(out).module(), lambda: programs.reference(path, values).module(), zoo.ZOO[name].examples)
-            a = programs.Zip(path)
-            a.path = path
+            a = program_files.Zip(path)
             mxq('dequantize', out, '-o', back)
-            programs.check_back(c, f'{name} {fmt}', a, back, values)
+            program_text.check_back(c, f'{name} {fmt}', a, back, values)
     source, out = os.path.join(folder, 's.pt2'), os.path.join(folder, 'nan.pt2')
-    ep = spine.load(programs.source('mlp'))
+    ep = spine.load(program_files.source('mlp'))
     with torch.no_grad():
         ep.state_dict['0.weight'][3, 40] = torch.nan
-    programs.quiet(torch.export.save, ep, source)
+    program_files.quiet(torch.export.save, ep, source)
     done = mxq('quantize', source, '-o', out, '--format', 'mxfp4', '--nonfinite', 'block', '--target', 'torch-2.11', code=None)
     c(done.returncode in (1, 2) and b'0.weight' in done.stderr and not os.path.exists(out), f'a scale of 255 for 2.11: exit {done.returncode} {done.stderr!r}')
     mxq('quantize', source, '-o', out, '--format', 'mxfp4', '--nonfinite', 'block')
@@ -171,7 +170,7 @@ def target(c, folder):
 @test('--weights-only drops the program: the archive returns the state dict')
 def weights_only(c, folder):
     for name, fmt in (('mlp', 'mxfp4'), ('tied', 'mxfp6-e3m2'), ('transposed', 'mxfp8-e4m3'), ('bf16', 'mxint8')):
-        path, out, st = programs.source(name), os.path.join(folder, name + '.pt2'), os.path.join(folder, name + '.safetensors')
+        path, out, st = program_files.source(name), os.path.join(folder, name + '.pt2'), os.path.join(folder, name + '.safetensors')
         done = mxq('quantize', path, '-o', out, '--format', fmt, '--weights-only', code=None)
         if not c.equal(done.returncode, 0, f'{name}: {done.stderr!r}'):
             continue
@@ -181,10 +180,10 @@ def weights_only(c, folder):
         c.equal(set(got), set(state), f'{name}: names')
         result = spine.load(out).module()()
         c.equal(set(result), set(state), f'{name}: keys of what it returns')
-        mx = programs.Zip(out).manifest['tensors']
+        mx = program_files.Zip(out).manifest['tensors']
         c(mx, f'{name}: nothing was quantized')
         for f, t in state.items():
-            want = programs._decoded(name, f, fmt, tuple(mx[f]['axes'])) if f in mx else t
+            want = program_files.decoded(name, f, fmt, tuple(mx[f]['axes'])) if f in mx else t
             spine.same(c, f'{name} {f}', got[f], want)
             spine.same_values(c, f'{name} {f} in PyTorch', result[f], want)
         c(not spine.load(out).graph_signature.user_inputs, f'{name}: a weights archive has no user inputs')
@@ -192,37 +191,37 @@ def weights_only(c, folder):
 
 @test('rules and --axes choose format and axes of a weight in a program; plan says the same')
 def rules(c, folder):
-    path, out, st = programs.source('transposed'), os.path.join(folder, 'o.pt2'), os.path.join(folder, 'o.safetensors')
+    path, out, st = program_files.source('transposed'), os.path.join(folder, 'o.pt2'), os.path.join(folder, 'o.safetensors')
     args = ('--format', 'mxfp4', '--rule', '^mm$=none', '--rule', '^mm_t$=mxfp8-e5m2', '--rule', 'conv.weight=mxint8')
     plan = {t['name']: t for t in mxq_json('plan', path, *args)['tensors']}
     mxq('quantize', path, '-o', out, *args)
-    mx = programs.Zip(out).manifest['tensors']
+    mx = program_files.Zip(out).manifest['tensors']
     c.equal({k: v['format'] for k, v in mx.items()}, {'mm_t': 'mxfp8-e5m2', 'conv.weight': 'mxint8', **{n: 'mxfp4' for n in ('matmul', 'stride', 'stride_t', 'left', 'addmm', 'last.weight')}}, 'formats')
     c.equal({n: t['format'] for n, t in plan.items() if not t['keep']}, {n: t['format'] for n, t in mx.items()}, 'plan')
     for axes, fits in (('0:0', True), ('1:1', True), ('1:0', False), ('5:5', False), ('x', False), ('', False)):
         # Other axes than the operator's are the user's wish, for the tensors that have them.
-        done = mxq('quantize', programs.source('mlp'), '-o', out, '-f', '--format', 'mxfp4', '--axes', axes, code=None)
+        done = mxq('quantize', program_files.source('mlp'), '-o', out, '-f', '--format', 'mxfp4', '--axes', axes, code=None)
         if not fits:
             c.equal(done.returncode, 1, f'--axes {axes!r}: {done.stderr!r}')
             continue
         if not c.equal(done.returncode, 0, f'--axes {axes}: {done.stderr!r}'):
             continue
         mxq('dequantize', out, '-o', st, '-f')
-        mx, values = programs.Zip(out).manifest['tensors'], load_file(st)
+        mx, values = program_files.Zip(out).manifest['tensors'], load_file(st)
         c(mx, f'--axes {axes}: nothing was quantized')
-        plan = {t['name']: t for t in mxq_json('plan', programs.source('mlp'), '--format', 'mxfp4', '--axes', axes)['tensors']}
+        plan = {t['name']: t for t in mxq_json('plan', program_files.source('mlp'), '--format', 'mxfp4', '--axes', axes)['tensors']}
         for f, t in mx.items():
             c.equal((t['axes'], plan[f]['axes']), ([int(axes[0])] * 2,) * 2, f'--axes {axes} {f}')
-            spine.same(c, f'--axes {axes} {f}', values[f], programs._decoded('mlp', f, 'mxfp4', tuple(t['axes'])))
-        programs.compare(c, f'--axes {axes}', lambda: spine.load(out).module(), lambda: programs.reference(programs.source('mlp'), {f: values[f] for f in mx}).module(), zoo.ZOO['mlp'].examples)
+            spine.same(c, f'--axes {axes} {f}', values[f], program_files.decoded('mlp', f, 'mxfp4', tuple(t['axes'])))
+        programs.compare(c, f'--axes {axes}', lambda: spine.load(out).module(), lambda: programs.reference(program_files.source('mlp'), {f: values[f] for f in mx}).module(), zoo.ZOO['mlp'].examples)
 
 
 @test('weights that stay as they are, and why, are in the report')
 def kept(c, folder):
     for name, words in (('transformer', ('pos',)), ('mutated', ('cache', 'sum')), ('mixed', ('d.weight', 'fp8')), ('views', ('unused', 'given'))):
-        done = mxq('quantize', programs.source(name), '-o', os.path.join(folder, name + '.pt2'), '--format', 'mxfp4')
-        seen = mxq_json('quantize', programs.source(name), '-o', os.path.join(folder, name + '.2.pt2'), '--format', 'mxfp4')
-        listed = {t['name']: t for t in mxq_json('plan', programs.source(name), '--format', 'mxfp4')['tensors']}
+        done = mxq('quantize', program_files.source(name), '-o', os.path.join(folder, name + '.pt2'), '--format', 'mxfp4')
+        seen = mxq_json('quantize', program_files.source(name), '-o', os.path.join(folder, name + '.2.pt2'), '--format', 'mxfp4')
+        listed = {t['name']: t for t in mxq_json('plan', program_files.source(name), '--format', 'mxfp4')['tensors']}
         for word in words:
             c(word.encode() in done.stderr, f'{name}: {word} is not in the report: {done.stderr.decode()}')
             c(listed[word]['keep'] and listed[word]['reason'], f'{name}: plan of {word}: {listed[word]}')
@@ -231,7 +230,7 @@ def kept(c, folder):
 
 
 def mxq_plan_reason(name, fqn):
-    return next(t['reason'] for t in mxq_json('plan', programs.source(name), '--format', 'mxfp4')['tensors'] if t['name'] == fqn)
+    return next(t['reason'] for t in mxq_json('plan', program_files.source(name), '--format', 'mxfp4')['tensors'] if t['name'] == fqn)
 
 
 # ---- inspect ----------------------------------------------------------------------------------------------------------
@@ -247,10 +246,10 @@ def strings(value):
 @test('inspect shows inputs with symbolic sizes, outputs, operators by count and the users of each weight')
 def inspect(c, folder):
     for name in zoo.ZOO:
-        path = programs.source(name)
-        seen, model = mxq_json('inspect', path), programs.Zip(path)
+        path = program_files.source(name)
+        seen, model = mxq_json('inspect', path), program_files.Zip(path)
         listed = {t['name']: t for t in seen['tensors']}
-        ep = programs.loaded(name)
+        ep = program_files.loaded(name)
         for fqn, t in ep.state_dict.items():
             if c(fqn in listed, f'{name}: {fqn} is not listed'):
                 c.equal((listed[fqn]['dtype'], listed[fqn]['shape']), (samples.SHORT[t.dtype], list(t.shape)), f'{name}: {fqn}')
@@ -290,7 +289,7 @@ def already(c, folder):
     paths = []
     for name in ('mlp', 'cond', 'bf16'):
         paths.append(os.path.join(folder, name + '.first.pt2'))
-        mxq('quantize', programs.source(name), '-o', paths[-1], '--format', 'mxfp6-e3m2')
+        mxq('quantize', program_files.source(name), '-o', paths[-1], '--format', 'mxfp6-e3m2')
     if SHARED:
         paths += [os.path.join(SHARED, 'pt2', n) for n in sorted(os.listdir(os.path.join(SHARED, 'pt2'))) if n.endswith('.pt2') and 'mx' in n]
     for path in paths:
@@ -364,10 +363,10 @@ def inconsistent(c, folder):
             model = json.loads(text)
             edit(model)
             return json.dumps(model)
-        path = rewrite(programs.source('mlp'), os.path.join(folder, f'bad{i}.pt2'), change)
+        path = rewrite(program_files.source('mlp'), os.path.join(folder, f'bad{i}.pt2'), change)
         logging.disable(logging.CRITICAL)
         try:
-            programs.quiet(lambda: spine.load(path).module()(torch.ones(2, 64)))
+            program_files.quiet(lambda: spine.load(path).module()(torch.ones(2, 64)))
             c.note(f'{what}: PyTorch itself takes it')
         except Exception:
             pass
@@ -385,7 +384,7 @@ def hostile(c, folder):
     proof = os.path.join(folder, 'proof')
     bomb = b'cos\nsystem\n(S\'touch ' + proof.encode() + b'\'\ntR.'
     path, out = os.path.join(folder, 'p.pt2'), os.path.join(folder, 'o.pt2')
-    with zipfile.ZipFile(programs.source('mlp')) as z, zipfile.ZipFile(path, 'w') as w:
+    with zipfile.ZipFile(program_files.source('mlp')) as z, zipfile.ZipFile(path, 'w') as w:
         for info in z.infolist():
             w.writestr(info.filename, bomb if info.filename.endswith('sample_inputs/model.pt') else z.read(info))
     for command in (('inspect', path), ('verify', path), ('quantize', path, '-o', out, '--format', 'mxfp4'), ('dequantize', path, '-o', out + '.st')):
@@ -393,4 +392,4 @@ def hostile(c, folder):
         c(done.returncode in (0, 2, 4), f'{command[0]}: exit {done.returncode}')
         c(not os.path.exists(proof), f'{command[0]} ran the pickle')
     if os.path.exists(out):
-        c.equal(programs.Zip(out).data['data/sample_inputs/model.pt'], bomb, 'sample inputs')
+        c.equal(program_files.Zip(out).data['data/sample_inputs/model.pt'], bomb, 'sample inputs')

@@ -209,16 +209,5 @@ END_TEST
 #endif
 
 int main(void) {
-  Suite *s = suite_create("convert memory");
-  TCase *t = tcase_create("convert memory");
-  tcase_set_timeout(t, 120);
-#if OWN_MALLOC
-  tcase_add_loop_test(t, each_allocation_may_fail, 0, sizeof ops / sizeof *ops);
-#endif
-  suite_add_tcase(s, t);
-  SRunner *r = srunner_create(s);
-  srunner_run_all(r, CK_ENV);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return RUN_ALLOCATION_TESTS("convert memory", each_allocation_may_fail, sizeof ops / sizeof *ops);
 }
