@@ -89,6 +89,16 @@ static uint32_t sizes(struct mxq_pt2_indexer *ix) {
   return count;
 }
 
+/* Checked because configs get the text of it. */
+static void device_index(struct mxq_pt2_indexer *ix) {
+  const char *s;
+  size_t n;
+  int64_t index;
+  enum mxq_json_type type = mxq_json_next(ix->json, &s, &n);
+  if (type != MXQ_JSON_ERROR && type != MXQ_JSON_NULL && !(type == MXQ_JSON_NUMBER && mxq_json_text_to_i64(s, n, &index)))
+    mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, mxq_json_offset(ix->json), "the index of its device must be a whole number or null");
+}
+
 /* {"type": "cpu", "index": null} */
 static bool device(struct mxq_pt2_indexer *ix) {
   const char *s;
@@ -99,6 +109,8 @@ static bool device(struct mxq_pt2_indexer *ix) {
   while (mxq_pt2_ok(ix) && mxq_json_next(ix->json, &s, &n) == MXQ_JSON_KEY) {
     if (mxq_pt2_is(s, n, "type"))
       has_type = mxq_json_expect(ix->json, MXQ_JSON_STRING);
+    else if (mxq_pt2_is(s, n, "index"))
+      device_index(ix);
     else
       mxq_json_skip(ix->json, MXQ_JSON_KEY);
   }

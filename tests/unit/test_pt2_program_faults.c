@@ -72,6 +72,8 @@ static const struct { const char *from, *to, *words[2]; unsigned nth; } faults[]
     {VALUE("x", X_META), VALUE("x", META("99", S0 ", " I(3), I(3) ", " I(1))), {"value 'x'", "dtype"}, 0},
     {"\"cpu\", \"index\": null}, \"strides\": [" I(3) ", " I(1) "], \"storage_offset\": {\"as_int\": 0}, \"layout\": 7", "\"cpu\"}, \"strides\": [" I(3) ", " I(1) "], \"storage_offset\": {\"as_int\": 0}, \"layout\": 8", {"value 'p_w'", "layout"}, 0},
     {"{\"type\": \"cpu\", \"index\": null}", "{\"index\": 0}", {"value 'z'", "device"}, 0},
+    {"{\"type\": \"cpu\", \"index\": null}", "{\"type\": \"cpu\", \"index\": true}", {"value 'z'", "index of its device"}, 0},
+    {"{\"type\": \"cpu\", \"index\": null}", "{\"type\": \"cpu\", \"index\": 0.5}", {"value 'z'", "index of its device"}, 0},
     {"\"is_single_tensor_return\": false", "\"is_single_tensor_return\": true", {"4 outputs", ""}, 3},
     {"{\"buffer_mutation\": {", "{\"parameter_mutation\": {\"parameter_name\": \"run\", ", {"'run'", "parameter"}, 0},
     {"\"buffer_name\": \"run\"}", "\"buffer_name\": \"w\"}", {"'w'", "buffer"}, 0},
