@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/pt2/manifest_tables.h"
 #include "formats/pt2/program.h"
 #include "formats/pt2/recognise_apply.h"
 #include "lib/base/fail.h"
@@ -220,8 +221,8 @@ static enum mxq_status link_entries(struct apply *a) {
   }
   /* The constants of a weights archive are tables of its decoding program. */
   for (size_t i = 0; i < r->stored_count; i++)
-    r->stored[i].hidden |= r->manifest.weights && r->stored[i].constant;
-  return MXQ_OK;
+    r->stored[i].hidden |= r->manifest.weights && mxq_pt2_is_table(&r->stored[i]);
+  return mxq_pt2_tables_check(r, a->err);
 }
 
 static enum mxq_status fill(struct apply *a) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/pt2/pt2.h"
+#include "formats/pt2/manifest_tables.h"
 #include "lib/base/fail.h"
 
 struct read {
@@ -206,7 +206,7 @@ static void metadata(struct read *m) {
   }
 }
 
-/* Names of constants that decoding nodes look values up in: no tensors of the user's. */
+/* Names of constants that decoding nodes look values up in: no tensors of the user's, as far as they can be such tables. */
 static void tables(struct read *m) {
   const char *s;
   size_t n;
@@ -215,7 +215,7 @@ static void tables(struct read *m) {
     return;
   while ((type = mxq_json_next(m->json, &s, &n)) == MXQ_JSON_STRING) {
     uint32_t i = mxq_names_find(&m->r->stored_names, s, n);
-    if (i != UINT32_MAX && m->r->stored[i].constant)
+    if (i != UINT32_MAX && mxq_pt2_is_table(&m->r->stored[i]))
       m->r->stored[i].hidden = true;
   }
   if (type != MXQ_JSON_ARRAY_END)
