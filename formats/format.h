@@ -51,6 +51,8 @@ struct format {
   /* mxq_reader_program; NULL: its files have none. */
   enum mxq_status (*program)(struct mxq_reader *reader, const mxq_program **program, struct mxq_error *err);
   void (*archive_info)(const struct mxq_reader *reader, struct mxq_archive_info *info);   /* may be NULL */
+  /* mxq_reader_stored, of a part that the tensor has. May be NULL. */
+  bool (*stored)(const struct mxq_reader *reader, size_t i, enum mxq_part part, struct mxq_stored *stored);
   /* Opens a writer (NULL: reading only). See struct mxq_writer. */
   enum mxq_status (*open_writer)(const struct mxq_write_options *options, struct mxq_writer **writer, struct mxq_error *err);
 };

@@ -214,6 +214,12 @@ void mxq_reader_archive_info(const mxq_reader *reader, struct mxq_archive_info *
     reader->format->archive_info(reader, info);
 }
 
+bool mxq_reader_stored(const mxq_reader *reader, size_t i, enum mxq_part part, struct mxq_stored *stored) {
+  const struct mxq_tensor *t = mxq_reader_tensor(reader, i);
+  memset(stored, 0, sizeof *stored);
+  return reader->format->stored && (part == MXQ_PART_DATA || t->format != MXQ_FORMAT_NONE) && reader->format->stored(reader, i, part, stored);
+}
+
 enum mxq_status mxq_reader_program(mxq_reader *reader, const mxq_program **program, struct mxq_error *err) {
   *program = NULL;
   if (!reader->format->program)

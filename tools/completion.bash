@@ -40,7 +40,7 @@ _mxquant()
       for ((i = 2; i < COMP_CWORD; i++)); do
         [[ -f ${COMP_WORDS[i]} ]] || continue
         mapfile -t COMPREPLY < <(compgen -W "$(mxquant inspect --json -- "${COMP_WORDS[i]}" 2>/dev/null |
-          grep -o '"name":"[^"\\]*"' | cut -d '"' -f 4)" -- "$cur")
+          grep -oE '[[,]\{"name":"[^"\\]*","(dtype|format)"' | cut -d '"' -f 4)" -- "$cur")
       done
       return ;;
   esac

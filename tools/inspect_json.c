@@ -27,13 +27,11 @@ void inspect_json_member(void *user, const struct mxq_zip_entry *e) {
   json_end(j, '}');
 }
 
-static void extent(struct json *j, const char *key, const struct mxq_extent *e) {
+static void extent(struct json *j, const struct mxq_extent *e) {
   if (e->size == 0)
     return;
-  json_begin(j, key, '{');
   json_count(j, "offset", e->offset);
   json_count(j, "size", e->size);
-  json_end(j, '}');
 }
 
 static void names(struct json *j, const char *key, const struct view *v, const uint32_t *others, size_t n) {
@@ -45,23 +43,54 @@ static void names(struct json *j, const char *key, const struct view *v, const u
   json_end(j, ']');
 }
 
+/* A tensor in its record. */
+static void layout(struct json *j, const struct mxq_tensor *t) {
+  int64_t strides[MXQ_MAX_NDIM];
+  view_strides(t, strides);
+  json_begin(j, "strides", '[');
+  for (uint32_t a = 0; a < t->ndim; a++)
+    json_whole(j, NULL, strides[a]);
+  json_end(j, ']');
+  json_count(j, "storage_offset", t->storage_offset);
+}
+static void record(struct json *j, const struct mxq_stored *s) {
+  json_begin(j, "record", '{');
+  json_text(j, "member", s->member);
+  extent(j, &s->record);
+  json_end(j, '}');
+}
+
+/* Codes or scales: a tensor of the archive by itself. */
+static void part(struct json *j, const char *key, const struct view *v, size_t i, enum mxq_part which) {
+  struct mxq_stored s;
+  if (!mxq_reader_stored(v->reader, i, which, &s))
+    return;
+  json_begin(j, key, '{');
+  json_text(j, "name", s.tensor.name);
+  json_text(j, "dtype", mxq_dtype_name(s.tensor.dtype));
+  json_counts(j, "shape", s.tensor.ndim, s.tensor.shape);
+  json_text(j, "kind", mxq_kind_name(s.tensor.kind));
+  extent(j, &s.tensor.part[0]);
+  layout(j, &s.tensor);
+  record(j, &s);
+  json_text(j, "device", s.tensor.device ? s.tensor.device : "cpu");
+  json_end(j, '}');
+}
+
 /* What a program archive says of a tensor. */
 static void in_program(struct json *j, const struct view *v, size_t i) {
   const struct mxq_tensor *t = mxq_reader_tensor(v->reader, i);
   uint32_t others[VIEW_OTHERS];
   size_t n;
-  if (t->format == MXQ_FORMAT_NONE) {
-    int64_t strides[MXQ_MAX_NDIM];
-    view_strides(t, strides);
-    json_begin(j, "strides", '[');
-    for (uint32_t a = 0; a < t->ndim; a++)
-      json_whole(j, NULL, strides[a]);
-    json_end(j, ']');
-    json_count(j, "storage_offset", t->storage_offset);
-  }
+  struct mxq_stored stored;
+  bool mx = t->format != MXQ_FORMAT_NONE;
+  if (!mx)
+    layout(j, t);
   json_text(j, "device", t->device ? t->device : "cpu");
   json_flag(j, "requires_grad", t->requires_grad);
   json_count(j, "storage", t->storage);
+  if (!mx && mxq_reader_stored(v->reader, i, MXQ_PART_DATA, &stored))
+    record(j, &stored);
   n = view_tied(v, i, others);
   names(j, "tied_to", v, others, n);
   n = view_sharing(v, i, others);
@@ -112,11 +141,15 @@ static void tensor(struct json *j, const struct view *v, size_t i) {
     json_text(j, "source_dtype", mxq_dtype_name(t->dtype));
     json_text(j, "codes_name", t->codes_name);
     json_text(j, "scales_name", t->scales_name);
-    extent(j, "codes", &t->part[0]);
-    extent(j, "scales", &t->part[1]);
+    part(j, "codes", v, i, MXQ_PART_CODES);
+    part(j, "scales", v, i, MXQ_PART_SCALES);
   } else {
     json_flag(j, "contiguous", t->strides == NULL);
-    extent(j, "data", &t->part[0]);
+    if (t->part[0].size) {
+      json_begin(j, "data", '{');
+      extent(j, &t->part[0]);
+      json_end(j, '}');
+    }
   }
   if (mxq_reader_container(v->reader) == MXQ_PT2)
     in_program(j, v, i);

@@ -103,5 +103,6 @@ const struct format mxq_format_pt2 = {
     .verify = mxq_pt2_verify,
     .program = mxq_pt2_api,
     .archive_info = archive_info,
+    .stored = mxq_pt2_stored_part,
     .open_writer = mxq_pt2_open_writer,
 };

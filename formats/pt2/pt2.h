@@ -122,6 +122,9 @@ enum mxq_status mxq_pt2_gather_packed(struct mxq_pt2_reader *r, uint32_t stored,
                                       struct mxq_error *err);
 void mxq_pt2_cache_free(struct mxq_pt2_cache *cache); /* NULL is accepted */
 
+/* read_stored.c: mxq_reader_stored. */
+bool mxq_pt2_stored_part(const struct mxq_reader *base, size_t i, enum mxq_part part, struct mxq_stored *stored);
+
 /* dtype.c: the dtype with that number in PyTorch's schema, MXQ_DTYPE_NONE when there is none. */
 enum mxq_dtype mxq_pt2_dtype(uint64_t number);
 

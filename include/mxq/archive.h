@@ -92,8 +92,21 @@ struct mxq_archive_info {
 };
 MXQ_API void mxq_reader_archive_info(const mxq_reader *reader, struct mxq_archive_info *info);
 
+/* How an archive stores a tensor, or one part of an MX tensor. */
+struct mxq_stored {
+  struct mxq_tensor tensor;  /* an ordinary one, with name, dtype, shape, strides, kind of its own; part[0] is where its bytes lie, if in one piece */
+  const char *member;        /* its record in the archive, which may hold other tensors too: tensor.storage_offset */
+  struct mxq_extent record;  /* where all bytes of the record lie; size 0 when it is stored deflated, or empty */
+};
 /*
- * Reads n bytes at `offset` of a part as it is stored (codes, scales) or, for ordinary tensors, of the values in C order.
+ * What an archive (MXQ_PT2) says of a part of tensor i by itself: codes and scales are tensors too, under names of their own. False, and zeros, for
+ * other files and for the scales of an ordinary tensor. Lives as long as the reader.
+ */
+MXQ_API bool mxq_reader_stored(const mxq_reader *reader, size_t i, enum mxq_part part, struct mxq_stored *stored);
+
+/*
+ * Reads n bytes at `offset` of a part: of codes (packed, also where a program keeps one of 4 or 6 bits in each byte) and scales, or, for ordinary
+ * tensors, of the values in C order.
  * offset + n <= the part's size. The first access to a tensor of an archive checks its CRC and digest, all of it
  * (MXQ_ERR_DAMAGED), unless options.unverified. For non-contiguous tensors offset and n are multiples of the scalar size.
  * MXQ_ERR_IO, MXQ_ERR_DAMAGED, MXQ_ERR_NOMEM.

@@ -32,5 +32,7 @@ if command -v bash >/dev/null; then
   ok 'completion offers values behind =' eval 'complete mxquant quantize x --format = mxi | grep -qx mxint8'
   ok 'completion offers files that can be read' eval 'complete mxquant inspect testdata/mod | grep -qx testdata/model.safetensors'
   ok 'completion offers the names of tensors' eval 'complete mxquant inspect testdata/model.safetensors --tensor "" | grep -q weight'
+  complete mxquant inspect testdata/pt2/decoders/fp4_table.pt2 --tensor '' >"$T/names"
+  ok 'and not those of codes, inputs and operators' eval '[ "$(echo $(cat "$T/names"))" = "fc.weight fc.lut" ]'
 fi
 finish
