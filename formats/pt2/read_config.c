@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "formats/pt2/pt2.h"
 #include "lib/base/fail.h"
@@ -156,9 +157,11 @@ static void tensor_meta(struct config *c, struct payload *p) {
   }
 }
 
-/* One record's name: the last part of a path, and nothing else. */
+/* One record's name: the last part of a path, and nothing else; not that of a config, which lies in the same folder. */
 static bool plain_path(const struct payload *p) {
-  if (p->path_len == 0 || (p->path_len == 1 && p->path[0] == '.') || (p->path_len == 2 && memcmp(p->path, "..", 2) == 0))
+  static const char config[] = "_config.json";
+  size_t n = sizeof config - 1;
+  if ((p->path_len > n && strncasecmp(p->path + p->path_len - n, config, n) == 0) || p->path_len == 0 || (p->path_len == 1 && p->path[0] == '.') || (p->path_len == 2 && memcmp(p->path, "..", 2) == 0))
     return false;
   return !memchr(p->path, '/', p->path_len) && !memchr(p->path, '\\', p->path_len);
 }
@@ -271,7 +274,7 @@ static void add(struct config *c, const char *name, const struct payload *p) {
   if (mxq_json_failed(c->json))
     return;
   if (!what && !plain_path(p))
-    what = "path_name must be the bare name of a record";
+    what = "path_name must be the bare name of a record, and of no config";
   if (!what)
     member = mxq_pt2_member(r, c->constants ? "/data/constants/" : "/data/weights/", p->path, p->path_len);
   if (!what && member == SIZE_MAX)
