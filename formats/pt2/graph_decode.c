@@ -85,6 +85,26 @@ static void reshape(struct nodes *n, const char *step, const char *self, int dty
   end(n, step, dtype, shape, ndim, NULL);
 }
 
+static void dense(uint64_t *strides, const uint64_t *shape, uint32_t ndim) {
+  uint64_t size = 1;
+  for (uint32_t i = ndim; i-- > 0; size *= shape[i])
+    strides[i] = size;
+}
+
+/*
+ * The first look at the products as something else than blocks. Where codes are whole bytes it is as_strided, not reshape: that keeps a compiler from
+ * fusing the product with what comes behind, which Inductor (torch 2.13, on CPUs) does wrongly when a row, or the part of it that is taken, does not
+ * end with a block: it splits the loop by 32 and drops what is left over. strides NULL: without gaps.
+ */
+static void lay(struct nodes *n, const char *step, int dtype, const uint64_t *shape, uint32_t ndim, const uint64_t *strides) {
+  uint64_t own[MXQ_MAX_NDIM];
+  begin(n, "as_strided.default", n->last);
+  dense(own, shape, ndim);
+  ints(n, "size", shape, ndim);
+  ints(n, "stride", strides ? strides : own, ndim);
+  end(n, step, dtype, shape, ndim, strides);
+}
+
 static void look_up(struct nodes *n, enum mxq_pt2_table table, const uint64_t *shape, uint32_t ndim) {
   const char *index = n->last;
   begin(n, "index_select.default", n->chain->tables[table]);
@@ -160,8 +180,8 @@ static void turn(struct nodes *n, const char *step, int dtype, const struct mxq_
 
 static bool same(const uint32_t *a, const uint32_t *b, uint32_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
 
-/* From rows of k elements to the tensor's shape and strides. */
-static void shape_result(struct nodes *n, const struct mxq_tensor *t, int dtype) {
+/* From rows of k elements to the tensor's shape and strides. `lies`: this is the first look at the products, and not all of them are padding. */
+static void shape_result(struct nodes *n, const struct mxq_tensor *t, int dtype, bool lies) {
   uint32_t stored[MXQ_MAX_NDIM], memory[MXQ_MAX_NDIM], own[MXQ_MAX_NDIM], j = 0;
   uint64_t shape[MXQ_MAX_NDIM];
   for (uint32_t a = 0; a < t->ndim; a++) {
@@ -173,12 +193,18 @@ static void shape_result(struct nodes *n, const struct mxq_tensor *t, int dtype)
     stored[j++] = a;
   mxq_pt2_memory_order(t, memory);
   if (t->elements == 0 || (same(stored, own, t->ndim) && same(memory, own, t->ndim))) {
-    reshape(n, "", n->last, dtype, t->shape, t->ndim);
+    if (lies)
+      lay(n, "", dtype, t->shape, t->ndim, NULL);
+    else
+      reshape(n, "", n->last, dtype, t->shape, t->ndim);
     return;
   }
   for (j = 0; j < t->ndim; j++)
     shape[j] = t->shape[stored[j]];
-  reshape(n, "axes", n->last, dtype, shape, t->ndim);
+  if (lies)
+    lay(n, "axes", dtype, shape, t->ndim, NULL);
+  else
+    reshape(n, "axes", n->last, dtype, shape, t->ndim);
   if (!same(stored, memory, t->ndim)) {
     turn(n, "moved", dtype, t, stored, memory);
     for (j = 0; j < t->ndim; j++)
@@ -194,15 +220,19 @@ static void shape_result(struct nodes *n, const struct mxq_tensor *t, int dtype)
 static void finish(struct nodes *n, const struct mxq_tensor *t, uint64_t padded) {
   int dtype = mxq_pt2_stored_dtype(t->dtype);
   uint64_t cut[2] = {t->rows, t->k}, strides[2] = {padded, 1};
-  bool last = t->axis_last + 1 == t->ndim && !t->strides;
+  bool last = t->axis_last + 1 == t->ndim && !t->strides, lies = mxq_element_bits(mxq_format_element(t->format)) == 8 && t->elements;
   if (padded != t->k) {
-    uint64_t whole[2] = {t->rows, padded};
-    reshape(n, "padded", n->last, F32, whole, 2);
-    begin(n, "slice.Tensor", n->last);
-    argument(n, "dim", "\"as_int\":1");
-    argument(n, "start", "\"as_int\":0");
-    argument(n, "end", "\"as_int\":%" PRIu64, t->k);
-    end(n, "cut", F32, cut, 2, strides);
+    if (lies) {
+      lay(n, "cut", F32, cut, 2, strides);
+    } else {
+      uint64_t whole[2] = {t->rows, padded};
+      reshape(n, "padded", n->last, F32, whole, 2);
+      begin(n, "slice.Tensor", n->last);
+      argument(n, "dim", "\"as_int\":1");
+      argument(n, "start", "\"as_int\":0");
+      argument(n, "end", "\"as_int\":%" PRIu64, t->k);
+      end(n, "cut", F32, cut, 2, strides);
+    }
     if (dtype == F32) {
       begin(n, "contiguous.default", n->last);
       bool is_it = (last || t->elements == 0) && t->ndim == 2 && t->shape[0] == t->rows;
@@ -215,7 +245,7 @@ static void finish(struct nodes *n, const struct mxq_tensor *t, uint64_t padded)
     uint64_t shape[2] = {t->rows * mxq_row_blocks(t->k), MXQ_BLOCK};
     cast(n, "cast", n->last, dtype, padded != t->k ? cut : shape, 2);
   }
-  shape_result(n, t, dtype);
+  shape_result(n, t, dtype, lies && padded == t->k);
 }
 
 /* 2^(byte - 127), in f32. */

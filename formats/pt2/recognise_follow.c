@@ -67,6 +67,39 @@ static bool cut(const struct mxq_probe *t, struct trace *w) {
   return true;
 }
 
+/* as_strided of what lies without gaps: a reshape, or rows [R, K] without their padding. */
+static bool strided(const struct mxq_probe *t, uint32_t node, struct trace *w) {
+  const struct mxq_pt2_arg *size = mxq_probe_arg(t, "size"), *stride = mxq_probe_arg(t, "stride");
+  int64_t offset, shape[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM];
+  uint64_t all = 1;
+  uint32_t ndim;
+  if (w->cut || w->permuted || !size || !stride || size->kind != MXQ_ARG_INTS || stride->kind != MXQ_ARG_INTS || size->count != stride->count ||
+      size->count > MXQ_MAX_NDIM || !mxq_probe_int(t, "storage_offset", 0, &offset) || offset != 0)
+    return false;
+  mxq_pt2_value_meta(t->p, &t->g->values[t->g->taken[t->g->nodes[node].first_taken].value], &ndim, shape, strides);
+  for (uint32_t i = ndim; i-- > 0;)
+    if (shape[i] < 1 || (shape[i] > 1 && (strides[i] < 0 || (uint64_t)strides[i] != all)) || __builtin_mul_overflow(all, (uint64_t)shape[i], &all))
+      return false;
+  bool dense = true;
+  uint64_t total = 1;
+  for (uint32_t i = size->count; i-- > 0;) {
+    if (size->ints[i] < 1 || __builtin_mul_overflow(total, (uint64_t)size->ints[i], &total))
+      return false;
+    dense = dense && (size->ints[i] == 1 || (uint64_t)stride->ints[i] == total / (uint64_t)size->ints[i]);
+  }
+  if (dense && total == all) {
+    w->now.ndim = size->count;
+  } else {
+    uint64_t row = size->count == 2 ? mxq_row_blocks((uint64_t)size->ints[1]) * MXQ_BLOCK : 0, padded;
+    if (row == 0 || stride->ints[1] != 1 || (uint64_t)stride->ints[0] != row || __builtin_mul_overflow(row, (uint64_t)size->ints[0], &padded) || padded != all)
+      return false;
+    w->cut = (uint64_t)size->ints[1];
+    w->now.ndim = 2;
+  }
+  memcpy(w->now.size, size->ints, size->count * sizeof *size->ints);
+  return true;
+}
+
 /* Whether what comes next is a matrix product: then the transposition is its own, and the weight stands before it. */
 static bool multiplies(const struct mxq_probe *t, uint32_t value) {
   static const char *const names[] = {"mm", "bmm", "addmm", "baddbmm", "addbmm", "matmul", "dot", "mv", "addmv", "einsum", "linear", NULL};
@@ -137,6 +170,8 @@ static bool step(struct mxq_probe *t, uint32_t node, const struct mxq_pt2_recogn
     return true;
   if (strcmp(name, "slice") == 0)
     return cut(t, w);
+  if (strcmp(name, "as_strided") == 0)
+    return strided(t, node, w);
   if (strcmp(name, "permute") == 0 || strcmp(name, "transpose") == 0 || strcmp(name, "t") == 0)
     return !multiplies(t, t->g->results[t->g->nodes[node].first_result]) && permute(t, name, found, w);
   if (strcmp(name, "to") == 0 || strcmp(name, "_to_copy") == 0) {
