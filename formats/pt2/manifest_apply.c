@@ -187,6 +187,7 @@ static enum mxq_status plain(struct apply *a, uint32_t i, struct mxq_tensor *t, 
   t->dtype = dtype;
   t->ndim = e->ndim;
   t->shape = e->shape;
+  t->stored_strides = NULL; /* those of the bytes */
   t->elements = elements;
   return MXQ_OK;
 }

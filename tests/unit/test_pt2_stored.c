@@ -5,6 +5,8 @@
 
 #include <mxq/archive.h>
 
+#include "tests/unit/hand_archive.h"
+
 static mxq_reader *opened(const char *path) {
   struct mxq_error err = {0};
   mxq_reader *r;
@@ -69,6 +71,36 @@ START_TEST(other_files_have_no_records) {
 }
 END_TEST
 
+/* f4 is kept as bytes of another shape: the strides that the file states, odd where a size is 1, are those of the bytes, and fewer. */
+#define META "{\"dtype\":1,\"sizes\":[{\"as_int\":32},{\"as_int\":1}],\"requires_grad\":false,\"device\":{\"type\":\"cpu\",\"index\":null}," \
+             "\"strides\":[{\"as_int\":1},{\"as_int\":5}],\"storage_offset\":{\"as_int\":0},\"layout\":7}"
+START_TEST(bytes_that_are_f4_have_no_strides) {
+  static const char program[] =
+      "{\"graph_module\":{\"graph\":{\"inputs\":[{\"as_tensor\":{\"name\":\"b_a\"}}],\"outputs\":[],\"nodes\":[],\"tensor_values\":{\"b_a\":" META
+      "},\"sym_int_values\":{},\"sym_bool_values\":{},\"is_single_tensor_return\":false,\"custom_obj_values\":{},\"sym_float_values\":{}},"
+      "\"signature\":{\"input_specs\":[{\"buffer\":{\"arg\":{\"name\":\"b_a\"},\"buffer_name\":\"a\",\"persistent\":true}}],\"output_specs\":[]},"
+      "\"module_call_graph\":[],\"metadata\":{\"custom\":\"{\\\"mx\\\":{\\\"version\\\":1,\\\"tensors\\\":{},\\\"kept\\\":{\\\"a\\\":{\\\"name\\\":\\\"a\\\","
+      "\\\"dtype\\\":\\\"f4\\\",\\\"shape\\\":[2,1,1,1,1,1,32]}}}}\"},\"treespec_namedtuple_fields\":{}},\"opset_version\":{\"aten\":10},"
+      "\"range_constraints\":{},\"schema_version\":{\"major\":8,\"minor\":20},\"verifiers\":[\"TRAINING\"],\"torch_version\":\"2.13.0\",\"guards_code\":[]}";
+  struct hand_zip *z = hand_archive(program, "{\"config\":{\"a\":{\"path_name\":\"weight_0\",\"is_param\":false,\"use_pickle\":false,\"tensor_meta\":" META "}}}", 1,
+                                    "{\"config\":{}}", 0, 32);
+  struct mxq_error err = {0};
+  struct mxq_source source;
+  struct mxq_stored s;
+  mxq_reader *r;
+  mxq_source_from_memory(z->data, z->size, &source);
+  ck_assert_msg(mxq_reader_open_source(&source, NULL, &r, &err) == MXQ_OK, "%s: %s", err.subject, err.text);
+  ck_assert_int_eq(mxq_reader_tensor(r, 0)->dtype, MXQ_F4);
+  ck_assert_uint_eq(mxq_reader_tensor(r, 0)->ndim, 7);
+  ck_assert_ptr_null(mxq_reader_tensor(r, 0)->stored_strides);
+  ck_assert(mxq_reader_stored(r, 0, MXQ_PART_DATA, &s));
+  ck_assert_int_eq(s.tensor.dtype, MXQ_U8);
+  ck_assert_int_eq(s.tensor.stored_strides[1], 5);
+  mxq_reader_close(r);
+  free(z);
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("stored tensors");
   TCase *c = tcase_create("all");
@@ -76,6 +108,7 @@ int main(void) {
   tcase_add_test(c, a_view_names_its_record);
   tcase_add_test(c, what_is_deflated_lies_nowhere);
   tcase_add_test(c, other_files_have_no_records);
+  tcase_add_test(c, bytes_that_are_f4_have_no_strides);
   suite_add_tcase(s, c);
   SRunner *r = srunner_create(s);
   srunner_run_all(r, CK_NORMAL);
