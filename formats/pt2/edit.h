@@ -139,6 +139,8 @@ struct mxq_pt2_edit_source {
 };
 /* edit_source.c: of the tied name number k. */
 void mxq_pt2_edit_source(const struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *item, uint32_t k, struct mxq_pt2_edit_source *source);
+/* What the graph says of a weight otherwise than its config, when it does: ,"graph":{...}. PyTorch writes a weight as it is now, and the graph as it was. */
+void mxq_pt2_edit_told(const struct mxq_pt2_edit *e, const struct mxq_pt2_stored *s, uint32_t value, struct mxq_text *t);
 /* The value of a key in an object that was read before; n 0: not there. False: out of memory. */
 bool mxq_pt2_field(const char *text, struct mxq_span object, const char *key, struct mxq_span *value);
 /* JSON with ", " and ": ", as Python prints it. */

@@ -53,6 +53,7 @@ static void add_source(struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *i
     const struct mxq_pt2_value *v = &e->program->graphs[0].values[source.value];
     LITERAL(t, ",\"value\":");
     mxq_text_quote(t, v->name, v->name_n);
+    mxq_pt2_edit_told(e, s, source.value, t);
     if (!source.used)
       value_place = (uint32_t)((const uint32_t *)bsearch(&v->entry.at, places, place_count, sizeof *places, by_place) - places);
   }

@@ -216,7 +216,7 @@ static enum mxq_status describe(struct back *b, const struct mxq_pt2_group *grou
     return nomem(b);
   *x = (struct mxq_pt2_plain){.fqn = t->name, .value = value_by_name(b, group, s->value, t), .dtype = mxq_pt2_stored_dtype(t->dtype), .ndim = t->ndim,
                               .shape = t->shape, .parameter = t->kind == MXQ_KIND_PARAMETER || (t->kind == MXQ_KIND_UNREFERENCED && s->parameter), .requires_grad = t->requires_grad,
-                              .device = device, .input_place = s->place[0], .value_place = s->place[1], .entry_place = s->place[2]};
+                              .device = device, .graph = s->graph, .input_place = s->place[0], .value_place = s->place[1], .entry_place = s->place[2]};
   if (s->stride_count == t->ndim && t->elements && mxq_pt2_dense(t->shape, s->strides, t->ndim))
     x->strides = s->strides;
   x->unreferenced = x->value == MXQ_NO_NUMBER && !s->value && b->e->input_of[group->codes] == MXQ_NO_NUMBER;

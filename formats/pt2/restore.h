@@ -26,6 +26,13 @@ struct mxq_pt2_manifest_doc {
   struct mxq_span tensors, kept, tables; /* objects and array in it; n 0: not there */
   struct mxq_arena arena;
 };
+/* What the graph says of a weight. */
+struct mxq_pt2_told {
+  bool requires_grad, has_grad, has_offset; /* has_*: the manifest says so */
+  const int64_t *strides;            /* NULL: contiguous, or the manifest says nothing */
+  uint32_t stride_count;
+  uint64_t storage_offset;
+};
 /* What a manifest says about the source of a tensor; zero and NULL where it says nothing. */
 struct mxq_pt2_source {
   const char *record, *value, *device, *device_name; /* device: JSON text; its name as readers tell it */
@@ -33,6 +40,7 @@ struct mxq_pt2_source {
   uint32_t stride_count;
   uint64_t storage_offset;
   bool parameter;                    /* only said of tensors that no input stands for */
+  struct mxq_pt2_told graph;         /* where it differs from the config */
   uint32_t place[3];                 /* among graph.inputs, tensor_values and entries of the config; MXQ_NO_NUMBER */
 };
 /* All NULL and 0 when there is no manifest. MXQ_ERR_NOMEM. After a failure too: free. */
@@ -63,6 +71,7 @@ struct mxq_pt2_plain {
   const int64_t *strides;            /* NULL: contiguous */
   uint64_t storage_offset;
   bool parameter, requires_grad, unreferenced; /* unreferenced: no input of the program stood for it */
+  struct mxq_pt2_told graph;         /* strides NULL: as above */
   const char *device;                /* JSON text of the device; NULL: {"type": "cpu", "index": null} */
   const char *record;                /* bare name of its record */
   /* Where it stood among graph.inputs, tensor_values and the entries of the config; MXQ_NO_NUMBER: it takes the place of the codes. */

@@ -124,7 +124,7 @@ static bool device_of(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_so
   return s->device && s->device_name;
 }
 
-static bool strides_of(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_source *s) {
+static bool strides_of(const cJSON *o, struct mxq_arena *arena, const int64_t **to, uint32_t *count) {
   const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "strides"), *item;
   int64_t strides[MXQ_MAX_NDIM];
   uint32_t n = 0;
@@ -140,9 +140,20 @@ static bool strides_of(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_s
   if (!copy)
     return false;
   memcpy(copy, strides, n * sizeof *copy);
-  s->strides = copy;
-  s->stride_count = n;
+  *to = copy;
+  *count = n;
   return true;
+}
+
+static bool graph_of(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_told *told) {
+  const cJSON *graph = cJSON_GetObjectItemCaseSensitive(o, "graph"), *grad = cJSON_GetObjectItemCaseSensitive(graph, "requires_grad");
+  double d;
+  told->has_grad = cJSON_IsBool(grad);
+  told->requires_grad = cJSON_IsTrue(grad);
+  told->has_offset = number_of(cJSON_GetObjectItemCaseSensitive(graph, "storage_offset"), 9e15, &d);
+  if (told->has_offset)
+    told->storage_offset = (uint64_t)d;
+  return strides_of(graph, arena, &told->strides, &told->stride_count);
 }
 
 /* Names that PyTorch gives values; it makes parameters of Python functions of them. */
@@ -162,7 +173,8 @@ static bool read_source(const cJSON *o, struct mxq_arena *arena, struct mxq_pt2_
     if (number_of(cJSON_GetArrayItem(place, i), UINT32_MAX - 1, &d))
       s->place[i] = (uint32_t)d;
   s->parameter = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "is_param"));
-  if (!text_of(o, "record", arena, &s->record) || !text_of(o, "value", arena, &s->value) || !device_of(o, arena, s) || !strides_of(o, arena, s))
+  if (!text_of(o, "record", arena, &s->record) || !text_of(o, "value", arena, &s->value) || !device_of(o, arena, s) ||
+      !strides_of(o, arena, &s->strides, &s->stride_count) || !graph_of(o, arena, &s->graph))
     return false;
   if (s->value && !is_name(s->value))
     s->value = NULL;

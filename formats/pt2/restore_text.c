@@ -62,9 +62,16 @@ static void spec(struct mxq_text *t, const struct mxq_pt2_plain *x) {
 }
 
 static void value(struct mxq_text *t, const struct mxq_pt2_plain *x) {
+  struct mxq_pt2_plain told = *x;
+  if (x->graph.has_grad)
+    told.requires_grad = x->graph.requires_grad;
+  if (x->graph.strides && x->graph.stride_count == x->ndim)
+    told.strides = x->graph.strides;
+  if (x->graph.has_offset)
+    told.storage_offset = x->graph.storage_offset;
   text(t, x->value_name);
   LITERAL(t, ": ");
-  meta(t, x);
+  meta(t, &told);
 }
 
 static void entry(struct mxq_text *t, const struct mxq_pt2_plain *x) {

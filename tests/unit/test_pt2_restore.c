@@ -186,6 +186,54 @@ START_TEST(any_of_tied_weights_may_be_taken_back) {
 }
 END_TEST
 
+/* PyTorch writes weights as they are now, and the graph as it was exported: requires_grad_(False) in between is enough. */
+START_TEST(what_the_graph_says_otherwise_than_the_config_comes_back) {
+  static const char grad[] = "\"requires_grad\": true", other_grad[] = "\"requires_grad\": false", offset[] = "\"storage_offset\": {\"as_int\": 0}",
+                    other_offset[] = "\"storage_offset\": {\"as_int\": 7}", stride[] = "\"strides\": [{\"as_int\": ",
+                    other_stride[] = "\"strides\": [{\"as_int\": 9";
+  static const struct { const char *from, *to; } edits[] = {{grad, other_grad}, {offset, other_offset}, {stride, other_stride}};
+  struct mxq_error err = {0};
+  size_t n, count;
+  mxq_reader *r;
+  void *data = edit_load("testdata/pt2/programs/dynamic.pt2", &n);
+  FINE(edit_open(data, n, &r, &err));
+  char *old_weights = text_of(r, "archive/data/weights/model_weights_config.json");
+  char *old_constants = text_of(r, "archive/data/constants/model_constants_config.json");
+  for (unsigned which = 1; which < 8; which++) {
+    const char *text = pt2(r)->program->text, *begin = strstr(text, "\"p_w\": {\"dtype\": "), *end = strstr(begin, "\"layout\": 7}");
+    char *entry = strndup(begin, (size_t)(end - begin)), *changed = strdup(entry), *program;
+    struct edited mx, plain;
+    mxq_reader *b;
+    for (int i = 0; i < 3; i++)
+      if (which >> i & 1) {
+        char *next = hand_edit(changed, edits[i].from, edits[i].to, 0);
+        free(changed);
+        changed = next;
+      }
+    program = hand_edit(text, entry, changed, 0);
+    struct hand_zip *z = hand_archive(program, old_weights, 4, old_constants, 4, 6144);
+    FINE(edit_forward(z->data, z->size, MXQ_MXFP6_E2M3, NULL, &mx, &count, &err));
+    FINE(edit_back(mx.data, mx.size, &plain, &err));
+    FINE(edit_open(plain.data, plain.size, &b, &err));
+    ck_assert_msg(strcmp(pt2(b)->program->text, program) == 0, "edits %u", which);
+    char *new_weights = text_of(b, "m/data/weights/model_weights_config.json");
+    ck_assert_str_eq(new_weights, old_weights);
+    mxq_reader_close(b);
+    free(new_weights);
+    free(mx.data);
+    free(plain.data);
+    free(z);
+    free(program);
+    free(changed);
+    free(entry);
+  }
+  mxq_reader_close(r);
+  free(old_weights);
+  free(old_constants);
+  free(data);
+}
+END_TEST
+
 START_TEST(a_record_that_another_program_reads_is_not_written_into) {
   struct mxq_error err = {0};
   struct mxq_read_options options = {.container = MXQ_PT2, .model = "encoder"};
@@ -225,6 +273,7 @@ int main(void) {
   tcase_add_test(c, codes_that_are_constants_are_not_taken_out);
   tcase_add_test(c, values_that_come_from_nowhere_are_understood);
   tcase_add_test(c, any_of_tied_weights_may_be_taken_back);
+  tcase_add_test(c, what_the_graph_says_otherwise_than_the_config_comes_back);
   tcase_add_test(c, a_record_that_another_program_reads_is_not_written_into);
   suite_add_tcase(s, c);
   SRunner *r = srunner_create(s);
