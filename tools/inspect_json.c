@@ -53,7 +53,10 @@ static void layout(struct json *j, const struct mxq_tensor *t) {
   json_end(j, ']');
   json_count(j, "storage_offset", t->storage_offset);
 }
+/* Only where its bytes do not lie in one piece: there strides and offset lead. */
 static void record(struct json *j, const struct mxq_stored *s) {
+  if (s->tensor.part[0].size)
+    return;
   json_begin(j, "record", '{');
   json_text(j, "member", s->member);
   extent(j, &s->record);
@@ -89,7 +92,7 @@ static void in_program(struct json *j, const struct view *v, size_t i) {
   json_text(j, "device", t->device ? t->device : "cpu");
   json_flag(j, "requires_grad", t->requires_grad);
   json_count(j, "storage", t->storage);
-  if (!mx && mxq_reader_stored(v->reader, i, MXQ_PART_DATA, &stored))
+  if (!mx && t->part[0].size == 0 && mxq_reader_stored(v->reader, i, MXQ_PART_DATA, &stored))
     record(j, &stored);
   n = view_tied(v, i, others);
   names(j, "tied_to", v, others, n);
