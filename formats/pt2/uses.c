@@ -101,6 +101,17 @@ static bool is_custom(const char *target, size_t n) {
   return true;
 }
 
+/* Operators of widely used packages, as uses_table.c has them: products of experts, convolutions. They write to nothing. */
+static const char *known_of_others(const char *target, size_t n) {
+  static const struct {
+    const char *prefix, *name;
+  } known[] = {{"torch.ops.transformers.grouped_mm_fallback.", "grouped_mm_fallback"}, {"torch.ops.torchvision.deform_conv2d.", "deform_conv2d"}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (n >= strlen(known[i].prefix) && memcmp(target, known[i].prefix, strlen(known[i].prefix)) == 0)
+      return known[i].name;
+  return NULL;
+}
+
 /* torch.ops.aten.linear.default: name and overload, when it is one of aten's. */
 static void take_name(struct mxq_pt2_call *c, const char *target, size_t n) {
   static const char aten[] = "torch.ops.aten.";
@@ -127,6 +138,11 @@ static void take_name(struct mxq_pt2_call *c, const char *target, size_t n) {
   if (skip && name < sizeof c->name) {
     memcpy(c->name, base, name);
     c->name[name] = 0;
+  }
+  const char *known = c->custom ? known_of_others(target, n) : NULL;
+  if (known) {
+    c->custom = false;
+    strcpy(c->name, known);
   }
   size_t overload = dot < end ? (size_t)(end - dot) - 1 : 0;
   if (overload < sizeof c->overload) {

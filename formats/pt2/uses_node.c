@@ -233,6 +233,7 @@ static uint64_t summed(const struct mxq_pt2_call *c, const struct taken *t, enum
   case MXQ_SUMS_LAST: return bit(n - 1);
   case MXQ_SUMS_LAST_OF_MATRIX: return n > 1 ? bit(n - 1) : 0;
   case MXQ_SUMS_BEFORE_LAST: return bit(n > 1 ? n - 2 : 0);
+  case MXQ_DOES_MULTIPLY_ALL: return bit(t->item == 0 || n < 2 ? n - 1 : n - 2); /* a chain: each with what stands before it */
   case MXQ_SUMS_FIRST: return n > 1 ? bit(0) : 0;
   case MXQ_SUMS_FIRST_TWO: return n > 2 ? 3 : 0;
   case MXQ_DOES_CONVOLVE: return n < 2 ? 0 : integer(c, "transposed", NULL, 0) == 0 ? below(n) & ~bit(0) : bit(0);

@@ -166,6 +166,41 @@ class Sums(nn.Module):
         return o, a, s, self.bilinear(x, h[:, 0])
 
 
+@torch.library.custom_op("transformers::grouped_mm_fallback", mutates_args=(), schema="(Tensor input, Tensor weight, Tensor offs) -> Tensor")
+def grouped(input, weight, offs):
+    """What the transformers package has for experts: rows up to offs[i] are for weight[i]."""
+    groups = torch.bucketize(torch.arange(input.shape[0]), offs, right=True)
+    return torch.bmm(input.unsqueeze(1), weight[groups]).squeeze(1)
+
+
+@grouped.register_fake
+def _(input, weight, offs):
+    return input.new_empty(input.shape[0], weight.shape[2])
+
+
+class Chained(nn.Module):
+    """Products of several, masks, experts of another package's operator."""
+    def __init__(self):
+        super().__init__()
+        self.first = weight(48, 3)             # what comes first in a chain is summed with what follows it
+        self.middle = weight(32, 16)
+        self.last = weight(16, 48)
+        self.lower = weight(48, 32)            # tril
+        self.masked = weight(48, 32)           # where(mask, 0, masked), which masked_fill is decomposed to
+        self.experts = weight(2, 48, 32)       # turned: experts, input, output
+        self.bilinear = nn.Bilinear(32, 8, 5)
+        self.register_buffer("written", torch.zeros(1, 32))
+        self.register_buffer("mask", torch.zeros(48, 32, dtype=torch.bool))
+
+    def forward(self, x, offs):
+        a = torch.linalg.multi_dot([x, self.middle, self.last]), torch.linalg.multi_dot([self.first, x, self.middle])
+        b = F.linear(x, self.lower.tril()) + F.linear(x, torch.where(self.mask, 0.0, self.masked))
+        c = torch.ops.transformers.grouped_mm_fallback(x, self.experts.transpose(1, 2), offs)
+        d = self.bilinear(x, x[:, :8])
+        torch.broadcast_tensors(self.written, self.written)[0].add_(1)
+        return *a, b, c, d, F.linear(x, self.written)
+
+
 class Changed(nn.Module):
     def __init__(self):
         super().__init__()
@@ -376,6 +411,8 @@ def main():
     save("branches", Branches, (torch.randn(5, 32),))
     save("quiet", Quiet, (torch.randn(5, 32),))
     save("sums", Sums, (torch.randn(2, 6, 32),))
+    save("chained", Chained, (x, torch.tensor([1, 3])))
+    save("chained_core", Chained, (x, torch.tensor([1, 3])), functional=True)
     save("changed", Changed, (torch.randn(4, 32),))
     save("changed_core", Changed, (torch.randn(4, 32),), functional=True)
     save("views", Views, (x,))

@@ -7,6 +7,7 @@
 
 #include <mxq/program.h>
 
+#include "formats/pt2/uses.h"
 #include "tests/roundtrip/test_pt2_sample.h"
 
 enum { NO = -1, CHANGED = -2, UNUSED = -3 };
@@ -167,6 +168,39 @@ START_TEST(equations_and_attention_are_understood) {
       {"sums", "heads", 2, 2, "einsum"}, {"sums", "out", 0, 1, "einsum"}, {"sums", "apart", NO, 0, "over axes that cannot be followed"},
       {"sums", "q", 3, 3, "scaled_dot_product_attention"}, {"sums", "v", 2, 2, NULL}, {"sums", "bilinear.weight", 1, 2, "bilinear"}};
   CHECK_ROWS(rows);
+}
+END_TEST
+
+START_TEST(chains_masks_and_experts_are_understood) {
+  static const struct row rows[] = {
+      {"chained", "first", 1, 1, "linalg_multi_dot"}, {"chained", "middle", 0, 0, "linalg_multi_dot"}, {"chained", "last", 0, 0, "linalg_multi_dot"},
+      {"chained", "lower", 1, 1, "linear"}, {"chained", "masked", 1, 1, "linear"}, {"chained", "experts", 2, 2, "grouped_mm_fallback"},
+      {"chained", "bilinear.weight", 1, 2, "bilinear"}, {"chained", "written", CHANGED, 0, "add_"}, {"chained_core", "middle", 0, 0, "mm"},
+      {"chained_core", "last", 0, 0, "mm"}, {"chained_core", "lower", 1, 1, "mm"}, {"chained_core", "masked", 1, 1, "mm"},
+      {"chained_core", "experts", 2, 2, "grouped_mm_fallback"}, {"chained_core", "bilinear.weight", 1, 2, "_trilinear"},
+      {"chained_core", "written", CHANGED, 0, NULL}};
+  CHECK_ROWS(rows);
+}
+END_TEST
+
+/* It is searched by halves, so one that stands out of order is lost. */
+START_TEST(each_row_of_the_table_of_operators_is_found) {
+  FILE *file = fopen("formats/pt2/uses_table.c", "r");
+  char line[400], op[100], argument[100];
+  int count = 0, length;
+  ck_assert_ptr_nonnull(file);
+  while (fgets(line, sizeof line, file))
+    for (const char *s = strstr(line, "{\""); s; s = strstr(s + 1, "{\"")) {
+      if (sscanf(s, "{\"%99[^\"]\", \"%99[^\"]\", %n", op, argument, &length) == 2)
+        ck_assert_msg(mxq_pt2_action(op, argument, false) != MXQ_DOES_OTHER, "%s %s", op, argument);
+      else if (sscanf(s, "{\"%99[^\"]\", NULL, %n", op, &length) == 1)
+        ck_assert_msg(mxq_pt2_action(op, "", true) != MXQ_DOES_OTHER, "%s", op);
+      else
+        ck_abort_msg("not understood: %s", s);
+      count++;
+    }
+  fclose(file);
+  ck_assert_int_gt(count, 300);
 }
 END_TEST
 
@@ -338,6 +372,8 @@ int main(void) {
   tcase_add_test(tc, recurrent_layers_sum_over_the_last_axis);
   tcase_add_test(tc, weights_are_followed_into_inner_graphs_and_out_again);
   tcase_add_test(tc, equations_and_attention_are_understood);
+  tcase_add_test(tc, chains_masks_and_experts_are_understood);
+  tcase_add_test(tc, each_row_of_the_table_of_operators_is_found);
   tcase_add_test(tc, what_the_program_writes_to_is_told);
   tcase_add_test(tc, views_are_followed_to_the_axes_of_the_stored_tensor);
   tcase_add_test(tc, elementwise_uses_prefer_no_axis);
