@@ -26,6 +26,8 @@ static enum mxq_status open_reader(struct mxq_reader *base, struct mxq_error *er
     status = mxq_pt2_program_read(r, &r->program, err);
   if (status == MXQ_OK && !mxq_pt2_object_classes(r, r->program))
     status = mxq_fail_nomem(err, base->path);
+  if (status == MXQ_OK)
+    status = mxq_pt2_manifest_check(r, r->program, err);
   if (status == MXQ_OK && r->manifest.weights) {
     mxq_pt2_program_free(r->program); /* it only decodes, and is long */
     r->program = NULL;

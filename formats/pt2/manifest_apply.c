@@ -223,7 +223,7 @@ static enum mxq_status link_entries(struct apply *a) {
   /* The constants of a weights archive are tables of its decoding program. */
   for (size_t i = 0; i < r->stored_count; i++)
     r->stored[i].hidden |= r->manifest.weights && mxq_pt2_is_table(&r->stored[i]);
-  return mxq_pt2_tables_check(r, a->err);
+  return MXQ_OK;
 }
 
 static enum mxq_status fill(struct apply *a) {

@@ -35,7 +35,7 @@ enum mxq_status mxq_pt2_tables_check(struct mxq_pt2_reader *r, struct mxq_error 
   unsigned char have[2048], want[2048];
   for (uint32_t i = 0; i < r->stored_count; i++) {
     const struct mxq_pt2_stored *s = &r->stored[i];
-    if (!s->hidden || !mxq_pt2_is_table(s))
+    if ((!s->hidden && !r->manifest.weights) || !mxq_pt2_is_table(s))
       continue;
     enum mxq_pt2_table t = which(s);
     size_t n = mxq_pt2_table_bytes(t);

@@ -141,15 +141,20 @@ bool mxq_pt2_span_is(const struct mxq_pt2_program *p, struct mxq_span span, cons
 struct mxq_pt2_recognised {
   uint32_t codes, scales;            /* numbers in reader->stored */
   uint32_t value;                    /* in graphs[0]: the decoded tensor, whose shape and dtype it has */
-  enum mxq_format format;
+  enum mxq_format format;            /* MXQ_FORMAT_NONE: see below */
   bool unpacked;                     /* one 4- or 6-bit code a byte */
   uint32_t axis_first, axis_last;    /* of the decoded tensor: the blocked run */
 };
 /*
- * Fills *found (malloc, *count entries) with weights whose codes and scales are among these stored tensors (`only`; NULL: those that are not hidden).
- * MXQ_ERR_NOMEM. The tables of values are read from the archive.
+ * Fills *found (malloc, *count entries) with weights whose codes and scales are not hidden, each once. With `only`, whose codes and scales are among these
+ * stored tensors: as often as the program decodes them, and also what it makes of both that is not MX, with MXQ_FORMAT_NONE as format. MXQ_ERR_NOMEM. The
+ * tables of values are read from the archive.
  */
 enum mxq_status mxq_pt2_recognise(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, const bool *only, struct mxq_pt2_recognised **found,
                                   size_t *count, struct mxq_error *err);
+/*
+ * manifest_check.c: MXQ_ERR_MALFORMED when the program makes of an entry's codes and scales, both worked out, anything but what the manifest says. MXQ_ERR_NOMEM.
+ */
+enum mxq_status mxq_pt2_manifest_check(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, struct mxq_error *err);
 
 #endif

@@ -17,6 +17,7 @@ struct search {
   size_t count, room;
   uint8_t *tries;                    /* by stored tensor */
   uint64_t budget;
+  bool all;                          /* every product of each tensor, and those that were worked out and are not MX */
 };
 
 static bool open_to(const struct mxq_pt2_reader *r, const bool *only, size_t stored) { return only ? only[stored] : !r->stored[stored].hidden; }
@@ -56,48 +57,64 @@ static bool add(struct search *s, const struct mxq_pt2_recognised *one) {
 }
 
 /* The product of two known values, as PyTorch makes it. */
-static bool product(struct search *s, uint32_t value, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales, bool exponent,
-                    struct mxq_pt2_recognised *one) {
-  struct mxq_probe_match match;
-  struct mxq_probe_value v = *codes;
+static struct mxq_probe_verdict judge(const struct search *s, uint32_t value, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales,
+                                      bool exponent) {
+  struct mxq_probe_verdict verdict = {.product = *codes};
+  struct mxq_probe_value *v = &verdict.product;
   const struct mxq_pt2_value *meta = &s->probe.g->values[value];
   int64_t size[MXQ_MAX_NDIM];
   uint32_t ndim;
-  if (!mxq_probe_match(s->r, codes, scales, exponent, &match))
-    return false;
-  v.dtype = exponent ? codes->dtype : mxq_probe_promote(codes->dtype, scales->dtype);
+  v->e = NULL;
+  verdict.about = !mxq_probe_match(s->r, codes, scales, exponent, false, &verdict.match);
+  if (verdict.about) {
+    verdict.about = mxq_probe_match(s->r, codes, scales, exponent, true, &verdict.match);
+    return verdict;
+  }
+  v->dtype = exponent ? codes->dtype : mxq_probe_promote(codes->dtype, scales->dtype);
   mxq_pt2_value_meta(s->probe.p, meta, &ndim, size, NULL);
-  if ((v.dtype != MXQ_F32 && (exponent || (v.dtype != MXQ_BF16 && v.dtype != MXQ_F16))) || meta->type != MXQ_VALUE_TENSOR ||
-      mxq_pt2_dtype(meta->dtype) != v.dtype || ndim != v.ndim || memcmp(size, v.size, ndim * sizeof *size) != 0)
-    return false;
-  *one = (struct mxq_pt2_recognised){.codes = codes->source, .scales = scales->source, .format = match.format, .unpacked = match.unpacked};
-  return mxq_probe_follow(&s->probe, &s->graph, value, &v, one);
+  verdict.mx = (v->dtype == MXQ_F32 || (!exponent && (v->dtype == MXQ_BF16 || v->dtype == MXQ_F16))) && meta->type == MXQ_VALUE_TENSOR &&
+               mxq_pt2_dtype(meta->dtype) == v->dtype && ndim == v->ndim && memcmp(size, v->size, ndim * sizeof *size) == 0;
+  return verdict;
 }
 
 static void try_node(struct search *s, uint32_t number) {
   const struct mxq_pt2_node *node = &s->probe.g->nodes[number];
   const struct mxq_pt2_taken *taken = &s->probe.g->taken[node->first_taken];
-  uint32_t operand[2] = {taken[0].value, taken[1].value}, source[2];
-  struct mxq_pt2_recognised one;
+  uint32_t operand[2] = {taken[0].value, taken[1].value}, source[2], value = s->probe.g->results[node->first_result];
   const struct mxq_probe_value *v[2];
+  const struct mxq_probe_verdict *seen;
+  struct mxq_probe_verdict verdict;
   char name[40];
   bool in_place;
   mxq_probe_target(s->probe.p, node, name, &in_place);
   for (int k = 0; k < 2; k++)
     source[k] = s->graph.source[operand[k]];
   int codes = parts(&s->r->stored[source[0]], &s->r->stored[source[1]]) ? 0 : 1, exponent = name[0] == 'l';
-  const struct mxq_pt2_stored *q = &s->r->stored[source[codes]], *e = &s->r->stored[source[1 - codes]];
-  if (!parts(q, e) || !open_to(s->r, s->only, source[0]) || !open_to(s->r, s->only, source[1]) || s->tries[source[codes]] == MOST_TRIES || (exponent && codes != 0))
+  uint32_t part[2] = {source[codes], source[1 - codes]};
+  if (!parts(&s->r->stored[part[0]], &s->r->stored[part[1]]) || !open_to(s->r, s->only, part[0]) || !open_to(s->r, s->only, part[1]) ||
+      s->tries[part[0]] == MOST_TRIES || (exponent && codes != 0))
     return;
-  s->tries[source[codes]]++;
-  s->probe.room = 1 << 20;
-  for (int k = 0; k < 2; k++)
-    if (!(v[k] = mxq_probe_work_out(&s->probe, &s->graph, operand[k])))
+  s->tries[part[0]]++;
+  seen = mxq_probe_seen_before(&s->probe, &s->graph, value, part);
+  if (!seen) {
+    s->probe.room = 1 << 20;
+    for (int k = 0; k < 2; k++)
+      if (s->probe.nomem || !(v[k] = mxq_probe_work_out(&s->probe, &s->graph, operand[k])))
+        return;
+    if (s->graph.stored_changed[part[0]] || s->graph.stored_changed[part[1]])
       return;
-  if (s->graph.stored_changed[source[0]] || s->graph.stored_changed[source[1]] ||
-      !product(s, s->probe.g->results[node->first_result], v[codes], v[1 - codes], exponent, &one))
+    verdict = judge(s, value, v[codes], v[1 - codes], exponent);
+    mxq_probe_see(&s->probe, value, part, &verdict);
+    seen = &verdict;
+  }
+  struct mxq_pt2_recognised one = {.codes = part[0], .scales = part[1], .value = value, .format = seen->mx ? seen->match.format : MXQ_FORMAT_NONE,
+                                   .unpacked = seen->match.unpacked};
+  if (seen->mx ? !mxq_probe_follow(&s->probe, &s->graph, value, &seen->product, &one) : !s->all || seen->about)
     return;
-  s->tries[source[codes]] = MOST_TRIES; /* tied weights are decoded once or several times, it is one tensor */
+  if (!s->all)
+    s->tries[part[0]] = MOST_TRIES;  /* tied weights are decoded once or several times, it is one tensor */
+  else if (seen->mx)
+    s->tries[part[0]]--;
   s->probe.nomem |= !add(s, &one);
 }
 
@@ -116,11 +133,12 @@ static void search(struct search *s) {
   }
   free(s->tries);
   free(t->values);
+  mxq_arena_free(&t->lasting);
 }
 
 enum mxq_status mxq_pt2_recognise(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, const bool *only,
                                   struct mxq_pt2_recognised **found, size_t *count, struct mxq_error *err) {
-  struct search s = {.r = r, .only = only, .probe = {.r = r, .p = p}};
+  struct search s = {.r = r, .only = only, .all = only != NULL, .probe = {.r = r, .p = p}};
   struct mxq_arena arena = {NULL, NULL, NULL};
   *found = NULL;
   *count = 0;

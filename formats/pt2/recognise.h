@@ -35,12 +35,14 @@ struct mxq_probe_value {
 };
 
 struct mxq_probe_graph;
+struct mxq_probe_seen;
 /* Work on one product: values that are needed, by number in the graph. */
 struct mxq_probe {
   struct mxq_pt2_reader *r;
   const struct mxq_pt2_program *p;
   const struct mxq_pt2_subgraph *g;
-  struct mxq_arena arena;            /* dies with the product */
+  struct mxq_arena arena, lasting;   /* dies with the product; with all of them */
+  struct mxq_probe_seen *seen;       /* products that were worked out, the last one first */
   struct mxq_probe_value **values;   /* by value; NULL: not worked out */
   uint32_t *made, made_count;        /* those that are */
   uint64_t room;                     /* elements that may still be made */
@@ -105,9 +107,20 @@ struct mxq_probe_match {
   enum mxq_format format;
   bool unpacked;
 };
-/* Whether codes * scales (exponent: codes * 2^scales) is an MX tensor. */
+/* Whether codes * scales (exponent: codes * 2^scales) is an MX tensor; with `about`, one as far as numbers go: not which zero, Inf or NaN, and not scale 0. */
 bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales, bool exponent,
-                     struct mxq_probe_match *match);
+                     bool about, struct mxq_probe_match *match);
+
+/* What a product was found to be. */
+struct mxq_probe_verdict {
+  bool mx;
+  bool about;                        /* not mx, but nearly: decoders of others take such liberties */
+  struct mxq_probe_match match;
+  struct mxq_probe_value product;    /* shape and dtype */
+};
+/* recognise_same.c: the verdict on a product (a value) made by the same nodes of tensors of the same shapes; NULL: there was none. part: codes, scales. */
+const struct mxq_probe_verdict *mxq_probe_seen_before(struct mxq_probe *t, const struct mxq_probe_graph *graph, uint32_t product, const uint32_t part[2]);
+void mxq_probe_see(struct mxq_probe *t, uint32_t product, const uint32_t part[2], const struct mxq_probe_verdict *verdict);
 
 /* recognise_graph.c: what the graph says about the values before anything is worked out. */
 struct mxq_probe_graph {

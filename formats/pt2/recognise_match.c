@@ -13,22 +13,29 @@ static uint32_t triple(uint32_t t) {
 
 unsigned char mxq_probe_byte(uint32_t i) { return (unsigned char)(triple(i / 3) >> 8 * (i % 3)); }
 
-static bool same(struct mxq_probe_number x, enum mxq_dtype dtype, double want) {
-  if (!x.ok || !mxq_probe_is_float(dtype))
+/* about: the sign of zero, and what stands for no number, may differ. */
+static bool same(struct mxq_probe_number x, enum mxq_dtype dtype, double want, bool about) {
+  if (!mxq_probe_is_float(dtype))
     return false;
+  if (about && (!isfinite(want) || !x.ok))
+    return true;
+  if (!x.ok)
+    return false;
+  if (about)
+    return x.d == want;
   return isnan(want) ? isnan(x.d) : x.d == want && signbit(x.d) == signbit(want);
 }
 
 /* Each scale, `times` times. What 255 gives is not asked: some programs give infinity for it. */
-static bool scales_match(const struct mxq_probe_value *v, uint32_t times, bool exponent) {
+static bool scales_match(const struct mxq_probe_value *v, uint32_t times, bool exponent, bool about) {
   if (v->uniform || times % v->period || v->n != MXQ_PROBES * times)
     return false;
   for (uint32_t i = 0; i < v->n; i++) {
     unsigned b = mxq_probe_byte(i / times);
-    if (b == 255)
+    if (b == 255 || (about && b == 0)) /* (b << 23) as f32 makes 0 of 0 */
       continue;
     if (exponent ? !v->e[i].ok || (mxq_probe_is_float(v->dtype) ? v->e[i].d != (double)b - 127 : v->e[i].i != (int64_t)b - 127)
-                 : !same(v->e[i], v->dtype, mxq_e8m0_value((uint8_t)b)))
+                 : !same(v->e[i], v->dtype, mxq_e8m0_value((uint8_t)b), about))
       return false;
   }
   return true;
@@ -39,7 +46,7 @@ static unsigned code_at(enum mxq_format format, bool unpacked, uint32_t i) {
   return bits == 8 ? mxq_probe_byte(i) : bits == 4 ? mxq_probe_byte(i / 2) >> 4 * (i % 2) & 15 : triple(i / 4) >> 6 * (i % 4) & 63;
 }
 
-static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mxq_format format, bool unpacked) {
+static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mxq_format format, bool unpacked, bool about) {
   enum mxq_element element = mxq_format_element(format);
   unsigned bits = mxq_element_bits(element), stored = unpacked ? 8 : bits, natural = stored == 8 ? 1 : stored == 4 ? 2 : 4;
   uint64_t elements;
@@ -48,13 +55,15 @@ static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mx
     return false;
   for (uint32_t i = 0; i < v->n; i++) {
     unsigned code = code_at(format, unpacked, i);
-    if (code >> bits == 0 && !same(v->e[i], v->dtype, mxq_element_value(element, (uint8_t)code)))
+    if (about && format == MXQ_MXINT8 && code == 0x80)
+      continue;
+    if (code >> bits == 0 && !same(v->e[i], v->dtype, mxq_element_value(element, (uint8_t)code), about))
       return false;
   }
   return true;
 }
 
-bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales, bool exponent,
+bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales, bool exponent, bool about,
                      struct mxq_probe_match *match) {
   static const struct mxq_probe_match forms[] = {{MXQ_MXFP4, false},      {MXQ_MXFP6_E2M3, false}, {MXQ_MXFP6_E3M2, false}, {MXQ_MXFP8_E4M3, false},
                                                  {MXQ_MXFP8_E5M2, false}, {MXQ_MXINT8, false},     {MXQ_MXFP4, true},       {MXQ_MXFP6_E2M3, true},
@@ -67,10 +76,10 @@ bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_valu
   uint32_t times = scales->size[last] == codes->size[last] ? MXQ_BLOCK : 1;
   if (times == 1 && (scales->size[last] != 1 || codes->size[last] != MXQ_BLOCK))
     return false;
-  if (s->bytes * times != scales->total || codes->total != s->bytes * MXQ_BLOCK || !scales_match(scales, times, exponent))
+  if (s->bytes * times != scales->total || codes->total != s->bytes * MXQ_BLOCK || !scales_match(scales, times, exponent, about))
     return false;
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-    if (codes_match(codes, q->bytes, forms[i].format, forms[i].unpacked)) {
+    if (codes_match(codes, q->bytes, forms[i].format, forms[i].unpacked, about)) {
       *match = forms[i];
       return true;
     }

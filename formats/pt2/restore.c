@@ -23,9 +23,7 @@ struct back {
   uint32_t *tensors;                 /* of the reader, by number in plain */
   size_t count;
   struct mxq_pt2_group *groups;
-  struct mxq_pt2_recognised *found;
-  size_t found_count;
-  bool looked;
+  struct mxq_pt2_found found;
   bool *tables;                      /* by stored tensor */
   struct mxq_error *err;
 };
@@ -108,21 +106,9 @@ static uint32_t value_by_name(const struct back *b, const struct mxq_pt2_group *
   for (uint32_t a = 0; a < ndim; a++)
     if (sizes[a] < 0 || (uint64_t)sizes[a] != t->shape[a])
       return MXQ_NO_NUMBER;
-  return mxq_pt2_made_of(b->e->reader, b->p, i, group->codes, group->scales) ? i : MXQ_NO_NUMBER;
-}
-
-/* The decoded value by what the program computes, where the manifest does not lead to it (it was decomposed, or is not ours). */
-static enum mxq_status value_by_pattern(struct back *b, const struct mxq_pt2_group *group, const struct mxq_tensor *t, uint32_t *value) {
-  if (!b->looked) {
-    enum mxq_status status = mxq_pt2_recognise(b->e->reader, b->p, b->e->gone, &b->found, &b->found_count, b->err);
-    if (status != MXQ_OK)
-      return status;
-    b->looked = true;
-  }
-  for (size_t i = 0; i < b->found_count; i++)
-    if (b->found[i].codes == group->codes && b->found[i].scales == group->scales)
-      *value = mxq_pt2_restore_value(b->p, &b->found[i], t);
-  return MXQ_OK;
+  return mxq_pt2_made_of(b->e->reader, b->p, i, group->codes, group->scales) && mxq_pt2_restore_agrees(b->p, &b->found, group->codes, group->scales, t, i)
+             ? i
+             : MXQ_NO_NUMBER;
 }
 
 static bool is_used(const struct back *b, uint32_t stored) {
@@ -182,11 +168,11 @@ static enum mxq_status find_value(struct back *b, const struct mxq_pt2_group *gr
       return MXQ_OK;
   if (!is_used(b, group->codes))
     return MXQ_OK;
-  enum mxq_status status = value_by_pattern(b, group, t, &plain[0].value);
-  if (status == MXQ_OK && plain[0].value == MXQ_NO_NUMBER)
+  plain[0].value = mxq_pt2_restore_pattern(b->p, &b->found, group->codes, group->scales, t);
+  if (plain[0].value == MXQ_NO_NUMBER)
     return mxq_fail(b->err, MXQ_ERR_UNSUPPORTED, t->name,
                     "no nodes of the program are found that decode it and can be taken out; write a .safetensors file instead");
-  return status == MXQ_OK ? name_value(b, &plain[0], &b->sources[number], t) : status;
+  return name_value(b, &plain[0], &b->sources[number], t);
 }
 
 /* The device that the codes are on now; as the manifest writes it, when it is the same: PyTorch may have moved the program since. */
@@ -226,8 +212,8 @@ static enum mxq_status describe(struct back *b, const struct mxq_pt2_group *grou
 
 static enum mxq_status describe_all(struct back *b) {
   struct mxq_pt2_edit *e = b->e;
-  enum mxq_status status = MXQ_OK;
   size_t g = 0, number = 0;
+  enum mxq_status status = mxq_pt2_found_make(e->reader, b->p, e->gone, &b->found, b->err);
   for (size_t k = 0; k < e->count && status == MXQ_OK; k++) {
     struct mxq_pt2_edit_item *item = &e->items[k];
     struct mxq_pt2_group *group = &b->groups[g++];
@@ -354,7 +340,7 @@ enum mxq_status mxq_pt2_restore(struct mxq_pt2_edit *e, struct mxq_error *err) {
   free(b.sources);
   free(b.tensors);
   free(b.groups);
-  free(b.found);
+  free(b.found.of);
   free(b.tables);
   return status;
 }

@@ -59,6 +59,18 @@ enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const str
 uint32_t mxq_pt2_restore_value(const struct mxq_pt2_program *p, const struct mxq_pt2_recognised *found, const struct mxq_tensor *t);
 /* Whether nodes make a value of these two stored tensors, and of constants, alone: a manifest may say anything. */
 bool mxq_pt2_made_of(const struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, uint32_t value, uint32_t codes, uint32_t scales);
+/* All that is recognised of the stored tensors that are taken back. */
+struct mxq_pt2_found {
+  struct mxq_pt2_recognised *of;     /* malloced; by codes */
+  size_t count;
+};
+enum mxq_status mxq_pt2_found_make(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, const bool *parts, struct mxq_pt2_found *found,
+                                   struct mxq_error *err);
+/* The first of them that is this tensor; MXQ_NO_NUMBER: none is. */
+uint32_t mxq_pt2_restore_pattern(const struct mxq_pt2_program *p, const struct mxq_pt2_found *found, uint32_t codes, uint32_t scales, const struct mxq_tensor *t);
+/* Whether a value may be this tensor: it is on the way to one that was recognised, or a copy of such a value, or none was recognised. */
+bool mxq_pt2_restore_agrees(const struct mxq_pt2_program *p, const struct mxq_pt2_found *found, uint32_t codes, uint32_t scales, const struct mxq_tensor *t,
+                            uint32_t value);
 
 /* A tensor as a program had it before it was quantized: one for each of tied names. */
 struct mxq_pt2_plain {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* From what was recognised to the very tensor: nodes that only turn its axes may stand between. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/pt2/restore.h"
 
-enum { MOST_STEPS = 8, MOST_VALUES = 128 };
+enum { MOST_STEPS = 8, MOST_FOLLOWED = 66, MOST_VALUES = 128 };
 
 static bool is_it(const struct mxq_pt2_program *p, uint32_t value, uint32_t first, uint32_t last, const struct mxq_tensor *t) {
   const struct mxq_pt2_value *v = &p->graphs[0].values[value];
@@ -107,6 +108,88 @@ uint32_t mxq_pt2_restore_value(const struct mxq_pt2_program *p, const struct mxq
   }
   mxq_arena_free(&arena);
   return at ? value : MXQ_NO_NUMBER;
+}
+
+static int by_codes(const void *a, const void *b) {
+  const struct mxq_pt2_recognised *x = a, *y = b;
+  return x->codes != y->codes ? (x->codes > y->codes) - (x->codes < y->codes) : (x->value > y->value) - (x->value < y->value);
+}
+
+enum mxq_status mxq_pt2_found_make(struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, const bool *parts, struct mxq_pt2_found *found,
+                                   struct mxq_error *err) {
+  enum mxq_status status = mxq_pt2_recognise(r, p, parts, &found->of, &found->count, err);
+  if (status == MXQ_OK && found->count)
+    qsort(found->of, found->count, sizeof *found->of, by_codes);
+  return status;
+}
+
+/* The first one of these codes; found->count: none. */
+static size_t first_of(const struct mxq_pt2_found *found, uint32_t codes) {
+  size_t lo = 0, hi = found->count;
+  while (lo < hi) {
+    size_t mid = lo + (hi - lo) / 2;
+    if (found->of[mid].codes < codes)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  return lo;
+}
+
+uint32_t mxq_pt2_restore_pattern(const struct mxq_pt2_program *p, const struct mxq_pt2_found *found, uint32_t codes, uint32_t scales, const struct mxq_tensor *t) {
+  uint32_t value = MXQ_NO_NUMBER;
+  for (size_t i = first_of(found, codes); i < found->count && found->of[i].codes == codes && value == MXQ_NO_NUMBER; i++)
+    if (found->of[i].scales == scales && found->of[i].format == t->format)
+      value = mxq_pt2_restore_value(p, &found->of[i], t);
+  return value;
+}
+
+/* What a value is another name or a copy of. */
+static uint32_t original(const struct mxq_pt2_program *p, uint32_t value) {
+  const struct mxq_pt2_subgraph *g = &p->graphs[0];
+  for (unsigned step = 0; step < MOST_STEPS; step++) {
+    const struct mxq_pt2_node *n = g->values[value].node == MXQ_NO_NUMBER ? NULL : &g->nodes[g->values[value].node];
+    if (!n || n->taken_count != 1 ||
+        (!mxq_pt2_span_is(p, n->target, "torch.ops.aten.alias.default") && !mxq_pt2_span_is(p, n->target, "torch.ops.aten.clone.default") &&
+         !mxq_pt2_span_is(p, n->target, "torch.ops.aten.contiguous.default")))
+      break;
+    value = g->taken[n->first_taken].value;
+  }
+  return value;
+}
+
+/* Whether the value is on the way from the product to what was recognised, and its axes are the tensor's there: blocks are last until they are turned. */
+static bool on_the_way(const struct mxq_pt2_program *p, const struct mxq_pt2_recognised *f, const struct mxq_tensor *t, uint32_t value) {
+  const struct mxq_pt2_subgraph *g = &p->graphs[0];
+  bool turned = false, as_found = is_it(p, f->value, f->axis_first, f->axis_last, t);
+  uint32_t at = f->value;
+  for (unsigned step = 0; step < MOST_FOLLOWED; step++) {
+    const struct mxq_pt2_node *n = g->values[at].node == MXQ_NO_NUMBER ? NULL : &g->nodes[g->values[at].node];
+    if (at == value && (turned || !as_found ? t->axis_last == t->ndim - 1 : true))
+      return true;
+    if (!n || n->taken_count != 1)
+      break;
+    turned |= mxq_pt2_span_is(p, n->target, "torch.ops.aten.permute.default") || mxq_pt2_span_is(p, n->target, "torch.ops.aten.transpose.int") ||
+              mxq_pt2_span_is(p, n->target, "torch.ops.aten.t.default");
+    at = g->taken[n->first_taken].value;
+  }
+  return false;
+}
+
+bool mxq_pt2_restore_agrees(const struct mxq_pt2_program *p, const struct mxq_pt2_found *found, uint32_t codes, uint32_t scales, const struct mxq_tensor *t,
+                            uint32_t value) {
+  bool some = false;
+  uint32_t from = original(p, value);
+  for (size_t i = first_of(found, codes); i < found->count && found->of[i].codes == codes; i++) {
+    const struct mxq_pt2_recognised *f = &found->of[i];
+    if (f->scales != scales || f->format != t->format)
+      continue;
+    some = true;
+    uint32_t decoded = mxq_pt2_restore_value(p, f, t);
+    if (on_the_way(p, f, t, value) || on_the_way(p, f, t, from) || (decoded != MXQ_NO_NUMBER && original(p, decoded) == from))
+      return true;
+  }
+  return !some;
 }
 
 bool mxq_pt2_made_of(const struct mxq_pt2_reader *r, const struct mxq_pt2_program *p, uint32_t value, uint32_t codes, uint32_t scales) {

@@ -26,8 +26,8 @@ static mxq_reader *quantized(enum mxq_format format, struct edited *mx) {
   return r;
 }
 
-/* The same members without digests and index; in the record of this table, if any, the byte at `at` is another. */
-static struct hand_zip *copy(mxq_reader *r, const char *table, size_t at) {
+/* The same members without digests and index. In the record of this table, if any, the byte at `at` is another; the program is `model`, unless NULL. */
+static struct hand_zip *copy(mxq_reader *r, const char *table, size_t at, const char *model) {
   struct hand_zip *z = calloc(1, sizeof *z);
   struct mxq_error err = {0};
   size_t member = SIZE_MAX;
@@ -44,7 +44,10 @@ static struct hand_zip *copy(mxq_reader *r, const char *table, size_t at) {
     FINE(mxq_pt2_load(pt2(r), i, &data, &n, &err));
     if (i == member)
       data[at % n] ^= 1;
-    hand_add(z, name, data, n);
+    if (model && strncmp(name, "models/", 7) == 0)
+      hand_add(z, name, model, strlen(model));
+    else
+      hand_add(z, name, data, n);
     free(data);
   }
   hand_end(z);
@@ -69,7 +72,7 @@ START_TEST(a_table_that_somebody_changed_is_refused_by_name) {
   struct edited mx;
   struct mxq_source memory;
   mxq_reader *r = quantized(tables[_i].format, &mx), *again;
-  struct hand_zip *z = copy(r, NULL, 0);
+  struct hand_zip *z = copy(r, NULL, 0, NULL);
   FINE(open_copy(z, &again, &err));
   ck_assert_uint_eq(mxq_reader_count(again), mxq_reader_count(r));
   for (size_t i = 0; i < mxq_reader_count(again); i++)
@@ -78,7 +81,7 @@ START_TEST(a_table_that_somebody_changed_is_refused_by_name) {
   free(z);
   /* Every entry counts: the sign of zero, and what few weights need. */
   for (size_t at = 3; at < tables[_i].bytes; at += tables[_i].bytes / 4 + 1) {
-    z = copy(r, tables[_i].table, at);
+    z = copy(r, tables[_i].table, at, NULL);
     ck_assert_int_eq(open_copy(z, &again, &err), MXQ_ERR_MALFORMED);
     ck_assert_str_eq(err.subject, tables[_i].table);
     ck_assert_msg(strstr(err.text, "table") != NULL, "%s", err.text);
@@ -135,10 +138,92 @@ START_TEST(constants_that_are_no_tables_are_listed) {
 }
 END_TEST
 
+/* In the program; what becomes of it; what the error tells. */
+static const struct { enum mxq_format format; const char *from, *to, *error; } edits[] = {
+    {MXQ_MXINT8, "0.015625", "0.03125", "are mxint8, but the program"},
+    {MXQ_MXFP4, "torch.ops.aten.index_select.default", "torch.ops.aten.embedding.default", NULL}, /* is not understood with these arguments */
+    {MXQ_MXFP6_E2M3, "{\"name\": \"other\", \"arg\": {\"as_int\": 63}", "{\"name\": \"other\", \"arg\": {\"as_int\": 31}", "are mxfp6-e2m3, but the program"},
+    {MXQ_MXFP6_E2M3, "\\\"format\\\":\\\"mxfp6-e2m3\\\"", "\\\"format\\\":\\\"mxfp6-e3m2\\\"", "those of mxfp6-e2m3"},
+    {MXQ_MXFP8_E4M3, "\\\"scales\\\":\\\"linear_scales\\\"", "\\\"scales\\\":\\\"left_scales\\\"", "takes 'linear_scales'"},
+};
+
+START_TEST(a_program_that_decodes_otherwise_than_the_manifest_says_is_refused) {
+  struct mxq_error err = {0};
+  struct edited mx;
+  mxq_reader *r = quantized(edits[_i].format, &mx), *again;
+  char *model = hand_edit(pt2(r)->program->text, edits[_i].from, edits[_i].to, 0);
+  struct hand_zip *z = copy(r, NULL, 0, model);
+  enum mxq_status status = open_copy(z, &again, &err);
+  if (edits[_i].error) {
+    ck_assert_int_eq(status, MXQ_ERR_MALFORMED);
+    ck_assert_msg(strstr(err.text, edits[_i].error) != NULL, "%s: %s", err.subject, err.text);
+  } else {
+    ck_assert_msg(status == MXQ_OK, "%s: %s", err.subject, err.text);
+    mxq_reader_close(again);
+  }
+  free(z);
+  free(model);
+  mxq_reader_close(r);
+  free(mx.data);
+}
+END_TEST
+
+/* The manifest calls something the weight that is made of it: on the way back that stays, and the weight is found. */
+START_TEST(what_is_made_of_a_weight_is_not_taken_for_it) {
+  static const char two[] = ", \"is_hop_single_tensor_return\": null, \"name\": \"twice\"}, ";
+  struct mxq_error err = {0};
+  struct edited mx, plain;
+  mxq_reader *r = quantized(MXQ_MXFP8_E4M3, &mx), *again;
+  const struct mxq_pt2_program *p = pt2(r)->program;
+  const struct mxq_pt2_node *linear = &p->graphs[0].nodes[node_of(p, "torch.ops.aten.linear.default")];
+  char node[1000], meta[1000], *own = strndup(p->text + linear->span.at, linear->span.n), *taken = hand_edit(own, "\"p_linear\"", "\"twice\"", 0);
+  const char *entry = strstr(p->text, "\"p_linear\": {\"dtype\"");
+  ck_assert_ptr_nonnull(entry);
+  snprintf(node, sizeof node, "{\"target\": \"torch.ops.aten.mul.Tensor\", \"inputs\": [" ARG("self", T("p_linear")) ", " ARG("other", "{\"as_float\": 2.0}")
+           "], \"outputs\": [" T("twice") "], \"metadata\": {}%s", two);
+  snprintf(meta, sizeof meta, "\"twice\"%.*s, ", (int)(strstr(entry, "\"layout\": 7}") + 12 - entry - 10), entry + 10);
+  char *more = malloc(strlen(node) + strlen(taken) + 1);
+  sprintf(more, "%s%s", node, taken);
+  char *one = hand_edit(p->text, own, more, 0), *value = strdup("\"tensor_values\": {");
+  char *values = malloc(strlen(value) + strlen(meta) + 1);
+  sprintf(values, "%s%s", value, meta);
+  char *other = hand_edit(one, value, values, 0);
+  char *lie = hand_edit(other, "\\\"value\\\":\\\"p_linear\\\"", "\\\"value\\\":\\\"twice\\\"", 0);
+  const char *models[] = {other, lie};
+  for (int k = 0; k < 2; k++) {
+    struct hand_zip *z = copy(r, NULL, 0, models[k]);
+    FINE(edit_back(z->data, z->size, &plain, &err));
+    FINE(edit_open(plain.data, plain.size, &again, &err));
+    p = pt2(again)->program;
+    const struct mxq_pt2_subgraph *g = &p->graphs[0];
+    const struct mxq_pt2_value *weight = &g->values[g->taken[g->nodes[node_of(p, "torch.ops.aten.linear.default")].first_taken + 1].value];
+    ck_assert_msg(weight->node != MXQ_NO_NUMBER, "%d: the product with 2 is gone", k);
+    weight = &g->values[g->taken[g->nodes[weight->node].first_taken].value];
+    ck_assert_uint_eq(weight->node, MXQ_NO_NUMBER);
+    ck_assert_str_eq(pt2(again)->stored[p->inputs[weight->input].stored].name, "linear");
+    mxq_reader_close(again);
+    free(plain.data);
+    free(z);
+  }
+  free(own);
+  free(taken);
+  free(more);
+  free(one);
+  free(value);
+  free(values);
+  free(other);
+  free(lie);
+  mxq_reader_close(r);
+  free(mx.data);
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("pt2 edited archives");
   TCase *c = tcase_create("tables");
   tcase_add_loop_test(c, a_table_that_somebody_changed_is_refused_by_name, 0, sizeof tables / sizeof *tables);
+  tcase_add_loop_test(c, a_program_that_decodes_otherwise_than_the_manifest_says_is_refused, 0, sizeof edits / sizeof *edits);
+  tcase_add_test(c, what_is_made_of_a_weight_is_not_taken_for_it);
   tcase_add_test(c, constants_that_are_no_tables_are_listed);
   suite_add_tcase(s, c);
   SRunner *r = srunner_create(s);
