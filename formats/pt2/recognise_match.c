@@ -26,16 +26,16 @@ static bool same(struct mxq_probe_number x, enum mxq_dtype dtype, double want, b
   return isnan(want) ? isnan(x.d) : x.d == want && signbit(x.d) == signbit(want);
 }
 
-/* Each scale, `times` times. What 255 gives is not asked: some programs give infinity for it. */
-static bool scales_match(const struct mxq_probe_value *v, uint32_t times, bool exponent, bool about) {
+/* Each scale, by 2^less smaller, `times` times. What 255 gives is not asked: some programs give infinity for it. */
+static bool scales_match(const struct mxq_probe_value *v, uint32_t times, bool exponent, int less, bool about) {
   if (v->uniform || times % v->period || v->n != MXQ_PROBES * times)
     return false;
   for (uint32_t i = 0; i < v->n; i++) {
     unsigned b = mxq_probe_byte(i / times);
     if (b == 255 || (about && b == 0)) /* (b << 23) as f32 makes 0 of 0 */
       continue;
-    if (exponent ? !v->e[i].ok || (mxq_probe_is_float(v->dtype) ? v->e[i].d != (double)b - 127 : v->e[i].i != (int64_t)b - 127)
-                 : !same(v->e[i], v->dtype, mxq_e8m0_value((uint8_t)b), about))
+    if (exponent ? !v->e[i].ok || (mxq_probe_is_float(v->dtype) ? v->e[i].d != (double)b - 127 - less : v->e[i].i != (int64_t)b - 127 - less)
+                 : !same(v->e[i], v->dtype, ldexp(mxq_e8m0_value((uint8_t)b), -less), about))
       return false;
   }
   return true;
@@ -46,7 +46,8 @@ static unsigned code_at(enum mxq_format format, bool unpacked, uint32_t i) {
   return bits == 8 ? mxq_probe_byte(i) : bits == 4 ? mxq_probe_byte(i / 2) >> 4 * (i % 2) & 15 : triple(i / 4) >> 6 * (i % 4) & 63;
 }
 
-static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mxq_format format, bool unpacked, bool about) {
+/* The value of each code, times 2^more. */
+static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mxq_format format, bool unpacked, int more, bool about) {
   enum mxq_element element = mxq_format_element(format);
   unsigned bits = mxq_element_bits(element), stored = unpacked ? 8 : bits, natural = stored == 8 ? 1 : stored == 4 ? 2 : 4;
   uint64_t elements;
@@ -57,7 +58,7 @@ static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mx
     unsigned code = code_at(format, unpacked, i);
     if (about && format == MXQ_MXINT8 && code == 0x80)
       continue;
-    if (code >> bits == 0 && !same(v->e[i], v->dtype, mxq_element_value(element, (uint8_t)code), about))
+    if (code >> bits == 0 && !same(v->e[i], v->dtype, ldexp(mxq_element_value(element, (uint8_t)code), more), about))
       return false;
   }
   return true;
@@ -76,12 +77,15 @@ bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_valu
   uint32_t times = scales->size[last] == codes->size[last] ? MXQ_BLOCK : 1;
   if (times == 1 && (scales->size[last] != 1 || codes->size[last] != MXQ_BLOCK))
     return false;
-  if (s->bytes * times != scales->total || codes->total != s->bytes * MXQ_BLOCK || !scales_match(scales, times, exponent, about))
+  if (s->bytes * times != scales->total || codes->total != s->bytes * MXQ_BLOCK)
     return false;
-  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-    if (codes_match(codes, q->bytes, forms[i].format, forms[i].unpacked, about)) {
-      *match = forms[i];
-      return true;
-    }
+  /* MXINT8's 1/64 may stand in the codes or in the scales: all of it is exact, and the product is rounded once. */
+  for (int shift = 0; shift <= 6; shift += 6)
+    if (scales_match(scales, times, exponent, shift, about))
+      for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if ((shift == 0 || forms[i].format == MXQ_MXINT8) && codes_match(codes, q->bytes, forms[i].format, forms[i].unpacked, shift, about)) {
+          *match = forms[i];
+          return true;
+        }
   return false;
 }

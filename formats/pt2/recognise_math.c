@@ -5,13 +5,13 @@
 
 #include "formats/pt2/recognise.h"
 
-enum op { AND, OR, XOR, SHL, SHR, ADD, SUB, RSUB, MUL, DIV, POW, LDEXP, EQ, NE, LT, LE, GT, GE, BOTH, EITHER, MIN, MAX, OPS };
+enum op { AND, OR, XOR, SHL, SHR, ADD, SUB, RSUB, MUL, DIV, POW, LDEXP, EQ, NE, LT, LE, GT, GE, BOTH, EITHER, MIN, MAX, REST, WHOLE, OPS };
 static const struct { const char *name; enum op op; } binary_names[] = {
     {"and", AND}, {"bitwise_and", AND}, {"or", OR}, {"bitwise_or", OR}, {"xor", XOR}, {"bitwise_xor", XOR}, {"lshift", SHL},
     {"bitwise_left_shift", SHL}, {"rshift", SHR}, {"bitwise_right_shift", SHR}, {"add", ADD}, {"sub", SUB}, {"subtract", SUB}, {"rsub", RSUB},
     {"mul", MUL}, {"multiply", MUL}, {"div", DIV}, {"divide", DIV}, {"true_divide", DIV}, {"pow", POW}, {"ldexp", LDEXP}, {"eq", EQ}, {"ne", NE},
     {"not_equal", NE}, {"lt", LT}, {"less", LT}, {"le", LE}, {"gt", GT}, {"greater", GT}, {"ge", GE}, {"logical_and", BOTH}, {"logical_or", EITHER},
-    {"minimum", MIN}, {"maximum", MAX}, {NULL, OPS}};
+    {"minimum", MIN}, {"maximum", MAX}, {"remainder", REST}, {"floor_divide", WHOLE}, {NULL, OPS}};
 
 static const struct mxq_probe_number unknown = {.ok = false};
 
@@ -130,6 +130,12 @@ static struct mxq_probe_number whole(enum op op, int64_t a, int64_t b, enum mxq_
   case MUL: y = (int64_t)((uint64_t)a * (uint64_t)b); break;
   case MIN: y = a < b ? a : b; break;
   case MAX: y = a > b ? a : b; break;
+  case REST:
+  case WHOLE:
+    if (a < 0 || b <= 0)
+      return unknown;
+    y = op == REST ? a % b : a / b;
+    break;
   case SHL:
   case SHR:
     if (b < 0 || b >= bits || dtype == MXQ_BOOL)
@@ -290,6 +296,39 @@ static void unary(struct mxq_probe *t, const char *name, struct mxq_probe_value 
   out->known = true;
 }
 
+/* clamp(self, min, max), with limits that leave the dtype what it is. */
+static void clamp(struct mxq_probe *t, struct mxq_probe_value *out) {
+  struct mxq_probe_value s[2];
+  const struct mxq_probe_value *self = mxq_probe_tensor(t, "self"), *limit[2] = {NULL, NULL};
+  const char *const names[] = {"min", "max"};
+  for (int k = 0; k < 2; k++)
+    if (mxq_probe_arg(t, names[k]) && (!mxq_probe_operand(t, names[k], &s[k], &limit[k]) || limit[k] != &s[k]))
+      return;
+  if (!self || (!limit[0] && !limit[1]) || (!mxq_probe_is_float(self->dtype) && !mxq_probe_is_int(self->dtype)))
+    return;
+  bool floats = mxq_probe_is_float(self->dtype);
+  for (int k = 0; k < 2; k++)
+    if (limit[k] && (floats ? !mxq_probe_convert(s[k].e->ok ? s[k].e[0] : unknown, s[k].dtype, self->dtype).ok
+                            : !mxq_probe_is_int(s[k].dtype) || mxq_probe_wrap(s[k].e->i, self->dtype) != s[k].e->i))
+      return;
+  *out = *self;
+  out->known = false;
+  if (!mxq_probe_elements(t, out, self->n))
+    return;
+  for (uint32_t i = 0; i < self->n; i++) {
+    struct mxq_probe_number x = self->e[i];
+    for (int k = 0; k < 2 && x.ok; k++) {
+      if (!limit[k])
+        continue;
+      struct mxq_probe_number y = mxq_probe_convert(s[k].e[0], s[k].dtype, self->dtype);
+      bool beyond = floats ? (k ? x.d > y.d : x.d < y.d) : k ? x.i > y.i : x.i < y.i;
+      x = beyond ? y : x;
+    }
+    out->e[i] = x;
+  }
+  out->known = true;
+}
+
 bool mxq_probe_math(struct mxq_probe *t, const char *name, struct mxq_probe_value *out) {
   for (size_t i = 0; binary_names[i].name; i++)
     if (strcmp(name, binary_names[i].name) == 0) {
@@ -300,6 +339,8 @@ bool mxq_probe_math(struct mxq_probe *t, const char *name, struct mxq_probe_valu
     where(t, out);
   else if (strcmp(name, "masked_fill") == 0 || strcmp(name, "index_put") == 0)
     masked(t, name[0] == 'i', out);
+  else if (strcmp(name, "clamp") == 0 || strcmp(name, "clamp_min") == 0 || strcmp(name, "clamp_max") == 0)
+    clamp(t, out);
   else if (strcmp(name, "exp2") == 0 || strcmp(name, "special_exp2") == 0)
     unary(t, "exp2", out);
   else if (strcmp(name, "neg") == 0 || strcmp(name, "bitwise_not") == 0 || strcmp(name, "logical_not") == 0)

@@ -267,14 +267,17 @@ static void repeat(struct mxq_probe *t, const struct mxq_probe_value *in, uint64
   out->known = true;
 }
 
-static void expand(struct mxq_probe *t, struct mxq_probe_value *out) {
+/* expand(self, size), and repeat(self, repeats) where that is no more. */
+static void expand(struct mxq_probe *t, bool repeats, struct mxq_probe_value *out) {
   const struct mxq_probe_value *in = mxq_probe_tensor(t, "self");
-  const struct mxq_pt2_arg *a = mxq_probe_arg(t, "size");
+  const struct mxq_pt2_arg *a = mxq_probe_arg(t, repeats ? "repeats" : "size");
   int64_t size[MXQ_MAX_NDIM];
   if (!in || !a || a->kind != MXQ_ARG_INTS || a->count != in->ndim || in->ndim == 0)
     return;
   for (uint32_t i = 0; i < in->ndim; i++) {
-    size[i] = a->ints[i] == -1 ? in->size[i] : a->ints[i];
+    size[i] = a->ints[i] == (repeats ? 1 : -1) ? in->size[i] : a->ints[i];
+    if (repeats && in->size[i] != 1 && a->ints[i] != 1)
+      return;
     if (size[i] != in->size[i] && (in->size[i] != 1 || i + 1 < in->ndim))
       return;
   }
@@ -320,8 +323,8 @@ bool mxq_probe_move(struct mxq_probe *t, const char *name, const char *overload,
     cut(t, name, out);
   } else if (strcmp(name, "sum") == 0) {
     sum(t, out);
-  } else if (strcmp(name, "expand") == 0) {
-    expand(t, out);
+  } else if (strcmp(name, "expand") == 0 || strcmp(name, "repeat") == 0) {
+    expand(t, name[0] == 'r', out);
   } else if (strcmp(name, "repeat_interleave") == 0) {
     repeat_interleave(t, out);
   } else {

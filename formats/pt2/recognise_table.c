@@ -91,6 +91,10 @@ bool mxq_probe_table(struct mxq_probe *t, const char *name, struct mxq_probe_val
     by_first(t, mxq_probe_tensor(t, "weight"), mxq_probe_tensor(t, "indices"), out);
   } else if (strcmp(name, "index") == 0) {
     by_first(t, self, only_index(t), out);
+  } else if (strcmp(name, "gather") == 0) {
+    const struct mxq_probe_value *index = mxq_probe_tensor(t, "index");
+    if (index && self && index->ndim == 1 && self->ndim == 1 && mxq_probe_int(t, "dim", 0, &dim) && (dim == 0 || dim == -1))
+      by_first(t, self, index, out);
   } else if (strcmp(name, "take") == 0) {
     const struct mxq_probe_value *index = mxq_probe_tensor(t, "index");
     if (self && index)
@@ -101,6 +105,9 @@ bool mxq_probe_table(struct mxq_probe *t, const char *name, struct mxq_probe_val
   } else if (strcmp(name, "zeros_like") == 0 || strcmp(name, "ones_like") == 0) {
     if (self)
       fill(t, NULL, name[0] == 'o', self, out);
+  } else if (strcmp(name, "zeros") == 0 || strcmp(name, "ones") == 0) {
+    if (mxq_probe_arg(t, "size"))
+      fill(t, NULL, name[0] == 'o', NULL, out);
   } else if (strcmp(name, "full") == 0) {
     if (mxq_probe_arg(t, "size"))
       fill(t, "fill_value", 0, NULL, out);
