@@ -15,6 +15,7 @@ struct verification {
   struct json j;
   bool begun;               /* of the JSON */
   uint64_t findings;
+  bool damaged;             /* some finding is more than a thing that is not read here */
 };
 
 static void begin_json(struct verification *v) {
@@ -29,6 +30,7 @@ static void begin_json(struct verification *v) {
 
 static void on_finding(void *user, const struct mxq_finding *f) {
   struct verification *v = user;
+  v->damaged |= f->code != MXQ_ERR_UNSUPPORTED;
   if (v->args->json) {
     begin_json(v);
     json_begin(&v->j, NULL, '{');
@@ -100,7 +102,7 @@ static void print_text(const struct verification *v, const struct mxq_verify_res
   char n[TEXT_THINGS], t[TEXT_THINGS];
   text_print(stdout, v->path);
   if (v->findings > 0) {
-    printf(": DAMAGED, %s%s\n", text_things(n, v->findings, "finding"), v->findings == 1 ? "" : "; --json lists all");
+    printf(": %s, %s%s\n", v->damaged ? "DAMAGED" : "NOT READ HERE", text_things(n, v->findings, "finding"), v->findings == 1 ? "" : "; --json lists all");
     return;
   }
   printf(": ok\n  %s bytes", text_count(n, r->bytes));
