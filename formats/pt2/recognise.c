@@ -65,16 +65,35 @@ static struct mxq_probe_verdict judge(const struct search *s, uint32_t value, co
   int64_t size[MXQ_MAX_NDIM];
   uint32_t ndim;
   v->e = NULL;
-  verdict.about = !mxq_probe_match(s->r, codes, scales, exponent, false, &verdict.match);
-  if (verdict.about) {
-    verdict.about = mxq_probe_match(s->r, codes, scales, exponent, true, &verdict.match);
+  while (!mxq_probe_match(s->r, codes, scales, exponent, verdict.how, &verdict.match))
+    if (verdict.how++ == MXQ_PROBE_ABOUT) {
+      verdict.how = MXQ_PROBE_EXACT;
+      return verdict;
+    }
+  if (verdict.how == MXQ_PROBE_ABOUT)
     return verdict;
-  }
   v->dtype = exponent ? codes->dtype : mxq_probe_promote(codes->dtype, scales->dtype);
   mxq_pt2_value_meta(s->probe.p, meta, &ndim, size, NULL);
   verdict.mx = (v->dtype == MXQ_F32 || (!exponent && (v->dtype == MXQ_BF16 || v->dtype == MXQ_F16))) && meta->type == MXQ_VALUE_TENSOR &&
                mxq_pt2_dtype(meta->dtype) == v->dtype && ndim == v->ndim && memcmp(size, v->size, ndim * sizeof *size) == 0;
+  if (!verdict.mx)
+    verdict.how = MXQ_PROBE_ABOUT;   /* the numbers are right, in a dtype that no tensor here has */
   return verdict;
+}
+
+/* Whether none of these scales is one that the program makes something else of. Those that cannot be read are not known. */
+static bool scales_fit(struct search *s, uint32_t scales, enum mxq_probe_how how) {
+  const struct mxq_pt2_stored *e = &s->r->stored[scales];
+  unsigned char some[4096];
+  enum mxq_status status = s->r->base.options.unverified ? MXQ_OK : mxq_pt2_check_member(s->r, e->member, NULL);
+  for (uint64_t at = 0; at < e->bytes && status == MXQ_OK; at += sizeof some) {
+    size_t n = e->bytes - at < sizeof some ? (size_t)(e->bytes - at) : sizeof some;
+    status = mxq_pt2_gather(s->r, scales, at, some, n, NULL);
+    if (status == MXQ_OK && (memchr(some, 255, n) || (how == MXQ_PROBE_NO_ENDS && memchr(some, 0, n))))
+      return false;
+  }
+  s->probe.nomem |= status == MXQ_ERR_NOMEM;
+  return status == MXQ_OK;
 }
 
 static void try_node(struct search *s, uint32_t number) {
@@ -109,8 +128,10 @@ static void try_node(struct search *s, uint32_t number) {
   }
   struct mxq_pt2_recognised one = {.codes = part[0], .scales = part[1], .value = value, .format = seen->mx ? seen->match.format : MXQ_FORMAT_NONE,
                                    .unpacked = seen->match.unpacked};
-  if (seen->mx ? !mxq_probe_follow(&s->probe, &s->graph, value, &seen->product, &one) : !s->all || seen->about)
+  if (seen->mx ? !mxq_probe_follow(&s->probe, &s->graph, value, &seen->product, &one) : !s->all || seen->how == MXQ_PROBE_ABOUT)
     return;
+  if (seen->mx && seen->how != MXQ_PROBE_EXACT && !s->all && !scales_fit(s, part[1], seen->how))
+    return;                          /* (a manifest that says what they are is believed) */
   if (!s->all)
     s->tries[part[0]] = MOST_TRIES;  /* tied weights are decoded once or several times, it is one tensor */
   else if (seen->mx)

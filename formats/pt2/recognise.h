@@ -103,18 +103,24 @@ struct mxq_probe_number mxq_probe_convert(struct mxq_probe_number x, enum mxq_dt
 
 /* recognise_match.c: the probe bytes, and what two operands of a product are. */
 unsigned char mxq_probe_byte(uint32_t i);
+enum mxq_probe_how {
+  MXQ_PROBE_EXACT,
+  MXQ_PROBE_NO_NAN,                  /* but for the scale 255: exp2 makes Inf of it */
+  MXQ_PROBE_NO_ENDS,                 /* and for the scale 0: (byte << 23) as f32 makes 0 of it, not 2^-127 */
+  MXQ_PROBE_ABOUT                    /* nor is asked which zero, Inf or NaN there is, and what becomes of MXINT8's 0x80 */
+};
 struct mxq_probe_match {
   enum mxq_format format;
   bool unpacked;
 };
-/* Whether codes * scales (exponent: codes * 2^scales) is an MX tensor; with `about`, one as far as numbers go: not which zero, Inf or NaN, and not scale 0. */
+/* Whether codes * scales (exponent: codes * 2^scales) is an MX tensor. */
 bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales, bool exponent,
-                     bool about, struct mxq_probe_match *match);
+                     enum mxq_probe_how how, struct mxq_probe_match *match);
 
 /* What a product was found to be. */
 struct mxq_probe_verdict {
-  bool mx;
-  bool about;                        /* not mx, but nearly: decoders of others take such liberties */
+  bool mx;                           /* as `how` says */
+  enum mxq_probe_how how;            /* not mx, and MXQ_PROBE_ABOUT: nearly; decoders of others take such liberties */
   struct mxq_probe_match match;
   struct mxq_probe_value product;    /* shape and dtype */
 };

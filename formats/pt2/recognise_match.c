@@ -13,8 +13,8 @@ static uint32_t triple(uint32_t t) {
 
 unsigned char mxq_probe_byte(uint32_t i) { return (unsigned char)(triple(i / 3) >> 8 * (i % 3)); }
 
-/* about: the sign of zero, and what stands for no number, may differ. */
-static bool same(struct mxq_probe_number x, enum mxq_dtype dtype, double want, bool about) {
+static bool same(struct mxq_probe_number x, enum mxq_dtype dtype, double want, enum mxq_probe_how how) {
+  bool about = how == MXQ_PROBE_ABOUT;
   if (!mxq_probe_is_float(dtype))
     return false;
   if (about && (!isfinite(want) || !x.ok))
@@ -22,20 +22,20 @@ static bool same(struct mxq_probe_number x, enum mxq_dtype dtype, double want, b
   if (!x.ok)
     return false;
   if (about)
-    return x.d == want;
+    return x.d == mxq_probe_round(want, dtype); /* f16 has few scales */
   return isnan(want) ? isnan(x.d) : x.d == want && signbit(x.d) == signbit(want);
 }
 
-/* Each scale, by 2^less smaller, `times` times. What 255 gives is not asked: some programs give infinity for it. */
-static bool scales_match(const struct mxq_probe_value *v, uint32_t times, bool exponent, int less, bool about) {
-  if (v->uniform || times % v->period || v->n != MXQ_PROBES * times)
+/* Each scale, by 2^less smaller, `times` times. */
+static bool scales_match(const struct mxq_probe_value *v, uint32_t times, bool exponent, int less, enum mxq_probe_how how) {
+  if (v->uniform || times % v->period || v->n != MXQ_PROBES * times || (exponent && how == MXQ_PROBE_EXACT))
     return false;
   for (uint32_t i = 0; i < v->n; i++) {
     unsigned b = mxq_probe_byte(i / times);
-    if (b == 255 || (about && b == 0)) /* (b << 23) as f32 makes 0 of 0 */
+    if ((b == 255 && how >= MXQ_PROBE_NO_NAN) || (b == 0 && how >= MXQ_PROBE_NO_ENDS))
       continue;
     if (exponent ? !v->e[i].ok || (mxq_probe_is_float(v->dtype) ? v->e[i].d != (double)b - 127 - less : v->e[i].i != (int64_t)b - 127 - less)
-                 : !same(v->e[i], v->dtype, ldexp(mxq_e8m0_value((uint8_t)b), -less), about))
+                 : !same(v->e[i], v->dtype, ldexp(mxq_e8m0_value((uint8_t)b), -less), how))
       return false;
   }
   return true;
@@ -47,7 +47,7 @@ static unsigned code_at(enum mxq_format format, bool unpacked, uint32_t i) {
 }
 
 /* The value of each code, times 2^more. */
-static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mxq_format format, bool unpacked, int more, bool about) {
+static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mxq_format format, bool unpacked, int more, enum mxq_probe_how how) {
   enum mxq_element element = mxq_format_element(format);
   unsigned bits = mxq_element_bits(element), stored = unpacked ? 8 : bits, natural = stored == 8 ? 1 : stored == 4 ? 2 : 4;
   uint64_t elements;
@@ -56,16 +56,16 @@ static bool codes_match(const struct mxq_probe_value *v, uint64_t bytes, enum mx
     return false;
   for (uint32_t i = 0; i < v->n; i++) {
     unsigned code = code_at(format, unpacked, i);
-    if (about && format == MXQ_MXINT8 && code == 0x80)
+    if (how == MXQ_PROBE_ABOUT && format == MXQ_MXINT8 && code == 0x80)
       continue;
-    if (code >> bits == 0 && !same(v->e[i], v->dtype, ldexp(mxq_element_value(element, (uint8_t)code), more), about))
+    if (code >> bits == 0 && !same(v->e[i], v->dtype, ldexp(mxq_element_value(element, (uint8_t)code), more), how))
       return false;
   }
   return true;
 }
 
-bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales, bool exponent, bool about,
-                     struct mxq_probe_match *match) {
+bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_value *codes, const struct mxq_probe_value *scales, bool exponent,
+                     enum mxq_probe_how how, struct mxq_probe_match *match) {
   static const struct mxq_probe_match forms[] = {{MXQ_MXFP4, false},      {MXQ_MXFP6_E2M3, false}, {MXQ_MXFP6_E3M2, false}, {MXQ_MXFP8_E4M3, false},
                                                  {MXQ_MXFP8_E5M2, false}, {MXQ_MXINT8, false},     {MXQ_MXFP4, true},       {MXQ_MXFP6_E2M3, true},
                                                  {MXQ_MXFP6_E3M2, true}};
@@ -81,9 +81,9 @@ bool mxq_probe_match(const struct mxq_pt2_reader *r, const struct mxq_probe_valu
     return false;
   /* MXINT8's 1/64 may stand in the codes or in the scales: all of it is exact, and the product is rounded once. */
   for (int shift = 0; shift <= 6; shift += 6)
-    if (scales_match(scales, times, exponent, shift, about))
+    if (scales_match(scales, times, exponent, shift, how))
       for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if ((shift == 0 || forms[i].format == MXQ_MXINT8) && codes_match(codes, q->bytes, forms[i].format, forms[i].unpacked, shift, about)) {
+        if ((shift == 0 || forms[i].format == MXQ_MXINT8) && codes_match(codes, q->bytes, forms[i].format, forms[i].unpacked, shift, how)) {
           *match = forms[i];
           return true;
         }

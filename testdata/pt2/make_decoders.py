@@ -150,6 +150,23 @@ def main():
     mx('fp8_exp2', 'mxfp8-e4m3', 'bytes', q8, old, lambda m, q, s: tail(q.float(), torch.exp2(s.float() - 127)))
     mx('fp8_shifted', 'mxfp8-e4m3', 'bytes', q8, old + (old == 0).to(torch.uint8),
        lambda m, q, s: tail(q.float(), torch.where(s == 0, 2. ** -127, (s.int() << 23).view(torch.float32))))
+    shifted = lambda m, q, s: tail(q.float(), (s.int() << 23).view(torch.float32))
+    mx('fp8_shifted_only', 'mxfp8-e4m3', 'bytes', q8, old, shifted)
+    mx('fp8_clamped', 'mxfp8-e4m3', 'bytes', q8, old, lambda m, q, s: tail(q.float(), torch.exp2(s.float().clamp(max=254) - 127)))
+    mx('fp8_repeat', 'mxfp8-e4m3', 'bytes', q8, s8, lambda m, q, s: q.float() * s.float().unsqueeze(-1).repeat(1, 1, 32).reshape(N, K))
+    mx('fp4_gather', 'mxfp4', 'even-low', q4, s4, lambda m, q, s: tail(torch.gather(m.lut, 0, nibbles(q).reshape(-1).long()).reshape(N, K), s), lut=lut)
+    mx('fp4_rest', 'mxfp4', 'even-low', q4, s4, lambda m, q, s: tail(m.lut[torch.stack([q % 16, q // 16], -1).flatten(-2).long()], s), lut=lut)
+
+    def chain(m, q, s):
+        c = nibbles(q)
+        v = torch.zeros(c.shape)
+        for i in range(1, 8):
+            v = torch.where(c & 7 == i, torch.tensor(E2M1[i]), v)
+        return tail(torch.where(c > 7, -v, v), s)
+
+    mx('fp4_chain', 'mxfp4', 'even-low', q4, s4, chain)
+    mx('int8_scales', 'mxint8', 'bytes', qi, si, lambda m, q, s: tail(q.float(), s.float() / 64))
+    mx('int8_exp2', 'mxint8', 'bytes', qi, si.view(torch.uint8), lambda m, q, s: tail(q.float(), torch.exp2(s.float() - 133)))
     mx('fp8_ldexp', 'mxfp8-e4m3', 'bytes', q8, old, lambda m, q, s: torch.ldexp(q.float().view(N, -1, 32), (s.int() - 127).unsqueeze(-1)).view(N, K))
     mx('fp8_in_place', 'mxfp8-e4m3', 'bytes', q8, s8, lambda m, q, s: q.float().view(N, -1, 32).clone().mul_(s.float().unsqueeze(-1)).view(N, K))
     mx('fp8_f16_last', 'mxfp8-e4m3', 'bytes', q8, s8, lambda m, q, s: tail(q.float(), s).half(), input=x.half())
@@ -186,6 +203,14 @@ def main():
          lambda m, q, s: (q.float().reshape(N, -1, 16) * s.float().unsqueeze(-1)).reshape(N, K))
     miss('block_across', q8, s8, lambda m, q, s: (q.float().reshape(N, 32, -1) * s.float().unsqueeze(1)).reshape(N, K))
     miss('127', q8, old, lambda m, q, s: tail(q.float(), torch.exp2(s.float() - 126)))
+    zero = old.clone()
+    zero[2, 1] = 0
+    nan = old.clone()
+    nan[3, 0] = 255
+    exp2 = lambda m, q, s: tail(q.float(), torch.exp2(s.float() - 127))
+    miss('without_zero', q8, zero, shifted)
+    miss('nan', q8, nan, exp2)
+    mx('fp8_exp2_zero', 'mxfp8-e4m3', 'bytes', q8, zero, exp2)
     miss('alone', q8, s8, lambda m, q, s: tail(q.float() + 1, s))
     miss('unsigned', qi.view(torch.uint8), si, lambda m, q, s: tail(q.float() / 64, s))
     miss('64ths', qi, si, lambda m, q, s: tail(q.float() / 127, s))
