@@ -96,6 +96,8 @@ static bool stands_for(struct mxq_pt2_indexer *ix, enum mxq_pt2_spec kind, const
     return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, spec->at, "tensor '%.200s': a parameter to the program, and none to the config", t->name);
   if (ix->r->program_known)          /* the manifest may have said better since */
     return true;
+  if (t->named)
+    return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, spec->at, "tensor '%.200s': two inputs of the program stand for it", t->name);
   t->named = true;
   t->kind = kind == MXQ_SPEC_PARAMETER ? MXQ_KIND_PARAMETER
             : kind == MXQ_SPEC_CONSTANT ? MXQ_KIND_CONSTANT

@@ -53,7 +53,7 @@ static bool symbol(struct mxq_pt2_indexer *ix, const char *plain, bool size) {
       mxq_json_skip(ix->json, MXQ_JSON_KEY);
     }
     if (size && value < 0)
-      return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, mxq_json_offset(ix->json), "a negative size or stride");
+      return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, mxq_json_offset(ix->json), "a negative size, stride or offset");
   } else if (mxq_pt2_is(s, n, "as_expr")) {
     size_t at = mxq_json_offset(ix->json);
     bool has_text = false;
@@ -147,7 +147,7 @@ static bool tensor_meta(struct mxq_pt2_indexer *ix, uint8_t *dtype) {
       has |= device(ix) ? DEVICE : 0;
     } else if (mxq_pt2_is(s, n, "storage_offset")) {
       has |= OFFSET;
-      symbol(ix, "as_int", false);
+      symbol(ix, "as_int", true);
     } else if (mxq_pt2_is(s, n, "layout")) {
       has |= LAYOUT;
       if (mxq_json_u64(ix->json, &number) && number > 7)

@@ -78,6 +78,8 @@ static const struct { const char *from, *to, *words[2]; unsigned nth; } faults[]
     {"{\"buffer_mutation\": {", "{\"parameter_mutation\": {\"parameter_name\": \"run\", ", {"'run'", "parameter"}, 0},
     {"\"buffer_name\": \"run\"}", "\"buffer_name\": \"w\"}", {"'w'", "buffer"}, 0},
     {"{\"buffer_mutation\": {", "{\"user_input_mutation\": {\"user_input_name\": \"p_w\", ", {"'p_w'", "no input"}, 0},
+    {"\"tensor_constant_name\": \"k\"", "\"tensor_constant_name\": \"tmp\"", {"'tmp'", "two inputs"}, 0},
+    {"\"storage_offset\": {\"as_int\": 0}", "\"storage_offset\": {\"as_int\": -1}", {"value 'z'", "negative"}, 0},
     {", \"minor\": 20", "", {"minor", ""}, 0},
     {VALUE("x", X_META), "\"x\": {\"dtype\": 7}", {"value 'x'", "must all be there"}, 0},
     {VALUE("x", X_META), "\"x\": null", {"value 'x'", "null"}, 0},
