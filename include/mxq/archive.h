@@ -197,7 +197,7 @@ typedef struct mxq_writer mxq_writer;
 
 /*
  * Delivers the next n bytes of a part, in order from its first byte: the writer asks for each tensor's DATA, or CODES and then
- * SCALES, in the order in which the tensors were added. Any other status than MXQ_OK ends the writing with that status.
+ * SCALES, in the order in which the tensors were added; `tensor` counts them from 0. Any other status than MXQ_OK ends the writing with that status.
  */
 typedef enum mxq_status (*mxq_pull_fn)(void *user, size_t tensor, enum mxq_part part, void *buf, size_t n, struct mxq_error *err);
 
@@ -210,7 +210,7 @@ MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_writer_open(enum mxq_container contai
                                                        mxq_writer **writer, struct mxq_error *err);
 /*
  * Adds a tensor; the struct is copied, its texts and shape too. For MX tensors these fields count: name, dtype, format, ndim, shape, axis_first,
- * axis_last, kind, requires_grad and the numerics' names; sizes and the names of codes and scales are derived here.
+ * axis_last, kind, requires_grad and the numerics' names (NULL: auto, -, rne, keep, error; nothing checks that they are what was done); sizes and the names of codes and scales are derived here.
  * MXQ_ERR_USAGE (duplicate name, too many dimensions, a name longer than 4,096 bytes or with a NUL, what the container cannot hold), MXQ_ERR_NOMEM.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_writer_add(mxq_writer *writer, const struct mxq_tensor *tensor, struct mxq_error *err);
