@@ -97,6 +97,35 @@ static bool enter(struct mxq_pt2_call *c, uint32_t outer, const struct mxq_pt2_f
   return true;
 }
 
+static bool same_view(const struct mxq_pt2_view *a, const struct mxq_pt2_view *b) {
+  return a->group == b->group && a->ndim == b->ndim && a->unknown == b->unknown && memcmp(a->first, b->first, a->ndim + 1u) == 0 &&
+         memcmp(a->axes, b->axes, a->first[a->ndim]) == 0;
+}
+
+/* One graph of several runs: the result holds what either returns. */
+static bool join(struct mxq_pt2_call *c, struct mxq_pt2_state *state, const struct mxq_pt2_view *v) {
+  for (; v; v = v->next) {
+    const struct mxq_pt2_view *known = state->views;
+    struct mxq_pt2_view copy = *v;
+    uint32_t n = 0;
+    for (; known && !same_view(known, v); known = known->next)
+      n++;
+    if (known)
+      continue;
+    if (n == MXQ_MOST_VIEWS) {
+      if (!mxq_pt2_walk_found(c->w, v->group, c->op, "", MXQ_USE_OTHER))
+        return false;
+      continue;
+    }
+    copy.next = state->views;
+    const struct mxq_pt2_view *kept = mxq_pt2_walk_keep(c->w, &copy);
+    if (!kept)
+      return false;
+    state->views = kept;
+  }
+  return true;
+}
+
 /* What the graph's outputs hold is what the node's results hold, or goes somewhere that is not followed. */
 static bool leave(struct mxq_pt2_call *c, const struct mxq_pt2_frame *frame, bool through) {
   const struct mxq_pt2_subgraph *g = c->frame->graph, *inner = frame->graph;
@@ -107,6 +136,11 @@ static bool leave(struct mxq_pt2_call *c, const struct mxq_pt2_frame *frame, boo
       continue;
     uint32_t result = through && inner->output_count == c->node->result_count ? g->results[c->node->first_result + i] : MXQ_NO_NUMBER;
     if (result != MXQ_NO_NUMBER && (!states[value].views || fits(c->w, frame, value, c->frame, result) == SAME)) {
+      if (c->node->graph_count > 1) {
+        if (!join(c, &c->frame->states[result], states[value].views))
+          return false;
+        continue;
+      }
       c->frame->states[result].views = states[value].views;
       c->frame->states[result].constant = states[value].constant;
       continue;
@@ -121,8 +155,9 @@ static bool leave(struct mxq_pt2_call *c, const struct mxq_pt2_frame *frame, boo
 bool mxq_pt2_uses_inner(struct mxq_pt2_call *c) {
   /* These give each row of an argument to their graph, or what it returned the time before. */
   static const char *const loops[] = {"map", "map_impl", "scan", "associative_scan", "while_loop", "while_loop_stack_output", NULL};
+  static const char *const choice[] = {"cond", NULL};
   struct mxq_pt2_walk *w = c->w;
-  bool loop = is_one_of(w, c->node->target, loops);
+  bool loop = is_one_of(w, c->node->target, loops), cond = is_one_of(w, c->node->target, choice);
   struct given all, tensors, *list = NULL;
   if (!given(c, true, &all) || !given(c, false, &tensors))
     return false;
@@ -158,7 +193,7 @@ bool mxq_pt2_uses_inner(struct mxq_pt2_call *c) {
       else if (!enter(c, outer, &frame, value, loop, &missed[i]))
         return false;
     }
-    if (!mxq_pt2_walk_frame(w, &frame) || !leave(c, &frame, c->node->graph_count == 1 && !loop))
+    if (!mxq_pt2_walk_frame(w, &frame) || !leave(c, &frame, (c->node->graph_count == 1 && !loop) || cond))
       return false;
   }
   for (uint32_t i = 0; list && i < list->count; i++)

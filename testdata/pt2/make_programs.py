@@ -188,6 +188,7 @@ class Chained(nn.Module):
         self.lower = weight(48, 32)            # tril
         self.masked = weight(48, 32)           # where(mask, 0, masked), which masked_fill is decomposed to
         self.experts = weight(2, 48, 32)       # turned: experts, input, output
+        self.yes, self.no = weight(48, 32), weight(48, 32)  # one of them is taken
         self.bilinear = nn.Bilinear(32, 8, 5)
         self.register_buffer("written", torch.zeros(1, 32))
         self.register_buffer("mask", torch.zeros(48, 32, dtype=torch.bool))
@@ -198,7 +199,8 @@ class Chained(nn.Module):
         c = torch.ops.transformers.grouped_mm_fallback(x, self.experts.transpose(1, 2), offs)
         d = self.bilinear(x, x[:, :8])
         torch.broadcast_tensors(self.written, self.written)[0].add_(1)
-        return *a, b, c, d, F.linear(x, self.written)
+        one = torch.cond(x.sum() > 0, lambda a, b: a * 2, lambda a, b: b.clone(), (self.yes, self.no))
+        return *a, b, c, d, F.linear(x, self.written), F.linear(x, one)
 
 
 class Changed(nn.Module):

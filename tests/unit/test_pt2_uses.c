@@ -178,7 +178,8 @@ START_TEST(chains_masks_and_experts_are_understood) {
       {"chained", "bilinear.weight", 1, 2, "bilinear"}, {"chained", "written", CHANGED, 0, "add_"}, {"chained_core", "middle", 0, 0, "mm"},
       {"chained_core", "last", 0, 0, "mm"}, {"chained_core", "lower", 1, 1, "mm"}, {"chained_core", "masked", 1, 1, "mm"},
       {"chained_core", "experts", 2, 2, "grouped_mm_fallback"}, {"chained_core", "bilinear.weight", 1, 2, "_trilinear"},
-      {"chained_core", "written", CHANGED, 0, NULL}};
+      {"chained_core", "written", CHANGED, 0, NULL}, {"chained", "yes", 1, 1, "linear"}, {"chained", "no", 1, 1, "linear"},
+      {"chained_core", "yes", 1, 1, "mm"}, {"chained_core", "no", 1, 1, "mm"}};
   CHECK_ROWS(rows);
 }
 END_TEST
