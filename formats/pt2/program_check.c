@@ -259,6 +259,18 @@ static bool check_changed(struct mxq_pt2_indexer *ix) {
   return true;
 }
 
+/* What modules that keep their signature take and give is in the graph. */
+static bool check_calls(struct mxq_pt2_indexer *ix) {
+  const struct mxq_pt2_subgraph *g = &ix->p->graphs[0];
+  for (uint32_t i = 0; i < ix->called_count; i++) {
+    const struct mxq_pt2_spec_name *c = &ix->called[i];
+    uint32_t value = mxq_names_find(&g->by_name, c->name, c->n);
+    if (value == UINT32_MAX || (undefined(&g->values[value]) && g->values[value].described == MXQ_VALUE_TENSOR))
+      return mxq_pt2_refuse(ix, MXQ_ERR_MALFORMED, c->at, "module_call_graph names '%.*s', which nothing in the graph makes", c->n > 100 ? 100 : (int)c->n, c->name);
+  }
+  return true;
+}
+
 bool mxq_pt2_check_program(struct mxq_pt2_indexer *ix) {
-  return check_ends(ix, true) && check_ends(ix, false) && check_stored(ix) && check_changed(ix) && order_graphs(ix);
+  return check_ends(ix, true) && check_ends(ix, false) && check_calls(ix) && check_stored(ix) && check_changed(ix) && order_graphs(ix);
 }

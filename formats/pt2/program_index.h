@@ -28,6 +28,8 @@ struct mxq_pt2_indexer {
   uint32_t graph_room;
   struct mxq_pt2_spec_name *input_names, *output_names; /* by spec */
   uint32_t input_count, input_room, input_spec_room, output_count, output_room, output_spec_room; /* specs */
+  struct mxq_pt2_spec_name *called;  /* values that module_call_graph names */
+  uint32_t called_count, called_room;
   uint32_t next_stored;              /* the tensor that a spec names next, when they come in the config's order */
 };
 

@@ -31,9 +31,16 @@ static bool call_arguments(struct mxq_pt2_indexer *ix) {
   struct mxq_pt2_seen seen;
   if (!mxq_json_expect(ix->json, MXQ_JSON_ARRAY))
     return false;
-  while (mxq_json_more(ix->json))
+  while (mxq_json_more(ix->json)) {
+    uint32_t at = (uint32_t)mxq_json_offset(ix->json);
     if (!mxq_pt2_argument(ix, NULL, MXQ_ROLE_TELLS, &seen))
       return false;
+    if (!seen.name || !seen.n)
+      continue;
+    if (!mxq_pt2_room(ix, &ix->called, &ix->called_room, ix->called_count, sizeof *ix->called))
+      return false;
+    ix->called[ix->called_count++] = (struct mxq_pt2_spec_name){seen.name, seen.n, at};
+  }
   return mxq_json_expect(ix->json, MXQ_JSON_ARRAY_END);
 }
 
@@ -282,6 +289,7 @@ enum mxq_status mxq_pt2_program_read(struct mxq_pt2_reader *r, struct mxq_pt2_pr
   if (status == MXQ_OK)
     status = index_text(&ix);
   free(ix.input_names);
+  free(ix.called);
   free(ix.output_names);
   if (status != MXQ_OK) {
     mxq_pt2_program_free(p);

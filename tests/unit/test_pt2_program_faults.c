@@ -86,6 +86,7 @@ static const struct { const char *from, *to, *words[2]; unsigned nth; } faults[]
     {", \"opset_version\": {\"aten\": 10}", "", {"opset_version", ""}, 0},
     {"\"module_call_graph\": [", "\"module_call_grap\": [", {"module_call_graph", ""}, 0},
     {"{\"fqn\": \"a\", ", "{\"fq\": \"a\", ", {"fqn", ""}, 0},
+    {"\"signature\": {\"inputs\": [" T("x") "]", "\"signature\": {\"inputs\": [" T("gone") "]", {"'gone'", "module_call_graph"}, 0},
     {"\"min_val\": 2, ", "", {"'s0'", "min_val"}, 0},
     {"\"max_val\": null", "\"max_val\": 1", {"'s0'", "empty"}, 0},
     {"\"major\": 8", "\"major\": 9", {"version 9", ""}, 0},
