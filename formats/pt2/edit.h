@@ -46,11 +46,11 @@ struct mxq_pt2_edit_text {
   char *text;                        /* malloced; NULL: of the program */
   size_t n;
   struct mxq_pt2_splices splices;
-  struct mxq_text edited;
+  size_t edited;                     /* bytes with them */
 };
 
-/* What fills a member: part.sub of struct mxq_pt2_part, where number is that of a member of the source (COPY) or of an item. */
-enum { MXQ_EDIT_COPY, MXQ_EDIT_CODES, MXQ_EDIT_SCALES, MXQ_EDIT_RECORD };
+/* What fills a member: part.sub of struct mxq_pt2_part, where number is that of a member of the source (COPY, TEXT) or of an item. */
+enum { MXQ_EDIT_COPY, MXQ_EDIT_TEXT, MXQ_EDIT_CODES, MXQ_EDIT_SCALES, MXQ_EDIT_RECORD };
 
 struct mxq_pt2_edit {
   struct mxq_writer base;
@@ -93,6 +93,8 @@ struct mxq_pt2_edit {
 /* edit_out.c */
 enum mxq_status mxq_pt2_edit_plan(struct mxq_pt2_edit *e, struct mxq_error *err);
 void mxq_pt2_edit_plan_free(struct mxq_pt2_edit *e);
+/* The text of that member of the source when it may change, else NULL. */
+struct mxq_pt2_edit_text *mxq_pt2_edited(struct mxq_pt2_edit *e, size_t member);
 /* edit_run.c */
 enum mxq_status mxq_pt2_edit_run(struct mxq_pt2_edit *e, const struct mxq_sink *sink, mxq_pull_fn pull, void *user, struct mxq_error *err);
 /* edit_names.c: fqn, input, record, device of all forward items, and the devices. */
@@ -105,20 +107,20 @@ enum mxq_status mxq_pt2_edit_graph(struct mxq_pt2_edit *e, struct mxq_error *err
 bool mxq_pt2_edit_find_modules(struct mxq_pt2_edit *e);
 /* Where a value's decoding nodes must stand, when that is within such a module: before *node, with its nn_module_stack. Else MXQ_NO_NUMBER and NULL. */
 bool mxq_pt2_edit_inside(struct mxq_pt2_edit *e, uint32_t value, uint32_t *node, const char **stack);
-/* edit_place.c: composed nodes, each piece of them before the node of that number. All zero to begin with. */
+/* edit_place.c: composed nodes, each piece of them before the node of that number. All zero to begin with, but for `to`. */
 struct mxq_pt2_edit_nodes {
+  struct mxq_pt2_splices *to;        /* of the program's text; when memory runs out, they have failed */
   struct mxq_pt2_edit_piece {
     uint32_t place;
     size_t order;
-    struct mxq_text text;
+    struct mxq_pt2_kept text;
   } *list;
   size_t count, room;
-  bool failed;
 };
 /* Takes over a text that is not empty. */
 void mxq_pt2_edit_put(struct mxq_pt2_edit_nodes *nodes, uint32_t place, struct mxq_text *text);
-/* Splices all of them into the program, and frees. False: out of memory, now or before. */
-bool mxq_pt2_edit_put_done(struct mxq_pt2_edit_nodes *nodes, const struct mxq_pt2_program *p, struct mxq_pt2_splices *splices);
+/* Splices all of them into the program, and frees. */
+void mxq_pt2_edit_put_done(struct mxq_pt2_edit_nodes *nodes, const struct mxq_pt2_program *p);
 /* edit_config.c: splices of both configs. */
 enum mxq_status mxq_pt2_edit_configs(struct mxq_pt2_edit *e, struct mxq_error *err);
 /* restore.c: the same for items that take MX tensors back: splices of all texts, names of records, what is gone. */

@@ -35,7 +35,7 @@ static void pair(const struct mxq_pt2_edit *e, const struct mxq_pt2_edit_item *i
 }
 
 static void weights(struct mxq_pt2_edit *e) {
-  struct mxq_pt2_list_edit entries = {.arena = &e->plan_arena};
+  struct mxq_pt2_list_edit entries = {.to = &e->weights.splices};
   for (size_t i = 0; i < e->count; i++) {
     const struct mxq_pt2_edit_item *item = &e->items[i];
     for (uint32_t k = 0; k < item->count; k++) {
@@ -50,7 +50,7 @@ static void weights(struct mxq_pt2_edit *e) {
       }
     }
   }
-  mxq_pt2_list_done(&entries, &e->weights.splices, e->weights.text, e->weights_index.list);
+  mxq_pt2_list_done(&entries, e->weights.text, e->weights_index.list);
 }
 
 static void constants(struct mxq_pt2_edit *e) {

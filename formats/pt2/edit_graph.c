@@ -159,24 +159,24 @@ static void insert(struct lists *l, struct mxq_pt2_list_edit *list, uint32_t pla
 
 static void finish(struct mxq_pt2_edit *e, struct lists *l) {
   const struct mxq_pt2_subgraph *g = &e->program->graphs[0];
-  struct mxq_pt2_splices *s = &e->model.splices;
   const char *text = e->program->text;
   uint32_t place = table_place(e);
   insert(l, &l->inputs, place, &l->table_inputs);
   insert(l, &l->specs, place, &l->table_specs);
   insert(l, &l->values, UINT32_MAX - 1, &l->table_values);
-  mxq_pt2_list_done(&l->inputs, s, text, g->inputs);
-  mxq_pt2_list_done(&l->specs, s, text, e->program->input_specs);
-  mxq_pt2_list_done(&l->values, s, text, g->tensor_values);
-  l->failed |= !mxq_pt2_edit_put_done(&l->nodes, e->program, s);
+  mxq_pt2_list_done(&l->inputs, text, g->inputs);
+  mxq_pt2_list_done(&l->specs, text, e->program->input_specs);
+  mxq_pt2_list_done(&l->values, text, g->tensor_values);
+  mxq_pt2_edit_put_done(&l->nodes, e->program);
 }
 
 enum mxq_status mxq_pt2_edit_graph(struct mxq_pt2_edit *e, struct mxq_error *err) {
-  struct lists l = {.inputs = {.arena = &e->plan_arena}, .specs = {.arena = &e->plan_arena}, .values = {.arena = &e->plan_arena}};
+  struct mxq_pt2_splices *to = &e->model.splices;
+  struct lists l = {.inputs = {.to = to}, .specs = {.to = to}, .values = {.to = to}, .nodes = {.to = to}};
   l.failed = !mxq_pt2_edit_find_modules(e);
-  for (size_t i = 0; i < e->count && !l.failed; i++)
+  for (size_t i = 0; i < e->count && !l.failed && !to->failed; i++)
     edit_item(e, &e->items[i], &l);
   edit_tables(e, &l);
   finish(e, &l);
-  return l.failed || e->model.splices.failed ? mxq_fail_nomem(err, e->program->member) : MXQ_OK;
+  return l.failed || to->failed ? mxq_fail_nomem(err, e->program->member) : MXQ_OK;
 }

@@ -161,14 +161,14 @@ static void add_member(struct mxq_text *t, const char *key, const struct mxq_tex
 /* A manifest of today's form: entries, tables and metadata are added to it. */
 static bool extend(const struct mxq_pt2_edit *e, struct mxq_pt2_manifest_doc *d, struct mxq_text *new_entries, const struct mxq_text *new_tables,
                    struct mxq_pt2_splices *s) {
-  struct mxq_pt2_list_edit list = {.arena = &d->arena};
+  struct mxq_pt2_list_edit list = {.to = s};
   struct mxq_text members = {0}, texts = {0};
   struct mxq_span old = {0, 0};
   bool fine = mxq_pt2_field(d->text, d->mx_value, "metadata", &old);
   if (d->tensors.n) {
     fine = remove_stale(e, d, d->tensors, &list) && fine;
     mxq_pt2_list_insert(&list, MXQ_NO_NUMBER - 1, new_entries);
-    mxq_pt2_list_done(&list, s, d->text, d->tensors);
+    mxq_pt2_list_done(&list, d->text, d->tensors);
   } else {
     add_member(&members, "tensors", new_entries, "{}");
   }
@@ -193,13 +193,13 @@ static bool extend(const struct mxq_pt2_edit *e, struct mxq_pt2_manifest_doc *d,
 /* "mx" of an old archive holds its entries itself. */
 static bool renew(const struct mxq_pt2_edit *e, struct mxq_pt2_manifest_doc *d, const struct mxq_text *new_entries, const struct mxq_text *new_tables,
                   struct mxq_pt2_splices *s) {
-  struct mxq_pt2_list_edit list = {.arena = &d->arena};
   struct mxq_pt2_splices entry_splices = {0};
+  struct mxq_pt2_list_edit list = {.to = &entry_splices};
   struct mxq_text old = {0}, mx = {0};
   struct mxq_span inside = {0, d->mx_value.n}; /* a text of its own, so that it can be moved */
   struct mxq_pt2_manifest_doc part = {.text = d->text + d->mx_value.at};
   bool fine = remove_stale(e, &part, inside, &list);
-  mxq_pt2_list_done(&list, &entry_splices, part.text, inside);
+  mxq_pt2_list_done(&list, part.text, inside);
   fine = fine && mxq_pt2_splice_apply(&entry_splices, part.text, inside.n, &old);
   mxq_arena_free(&part.arena);
   bool some = fine && old.size > 2 && !blank(old.data + 1, old.size - 2);

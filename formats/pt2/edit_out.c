@@ -24,10 +24,8 @@ static enum mxq_status load_config(struct mxq_pt2_edit *e, const char *folder, c
   return status == MXQ_OK ? mxq_pt2_config_index(index, t->text, t->n, err) : status;
 }
 
-static enum mxq_status apply(struct mxq_pt2_edit *e, struct mxq_pt2_edit_text *t, const char *text, size_t n, struct mxq_error *err) {
-  bool fine = mxq_pt2_splice_apply(&t->splices, text, n, &t->edited);
-  mxq_pt2_splice_free(&t->splices); /* they hold every new byte once more */
-  return fine ? MXQ_OK : mxq_fail_nomem(err, e->reader->base.path);
+static enum mxq_status finish(struct mxq_pt2_edit *e, struct mxq_pt2_edit_text *t, struct mxq_error *err) {
+  return mxq_pt2_splice_finish(&t->splices, t->n, &t->edited) ? MXQ_OK : mxq_fail_nomem(err, e->reader->base.path);
 }
 
 static enum mxq_status edit_texts(struct mxq_pt2_edit *e, struct mxq_error *err) {
@@ -35,6 +33,7 @@ static enum mxq_status edit_texts(struct mxq_pt2_edit *e, struct mxq_error *err)
   e->dropped = calloc(mxq_zip_count(e->reader->zip) + 1, sizeof *e->dropped);
   if (!e->gone || !e->dropped)
     return mxq_fail_nomem(err, e->reader->base.path);
+  e->model.n = e->program->size;
   e->model.member = mxq_zip_find(e->reader->zip, e->program->member, strlen(e->program->member));
   enum mxq_status status = load_config(e, "/data/weights/", "_weights_config.json", &e->weights, &e->weights_index, err);
   if (status == MXQ_OK)
@@ -53,15 +52,15 @@ static enum mxq_status edit_texts(struct mxq_pt2_edit *e, struct mxq_error *err)
   if (status == MXQ_OK)
     status = mxq_pt2_edit_drop(e, err);
   if (status == MXQ_OK)
-    status = apply(e, &e->model, e->program->text, e->program->size, err);
+    status = finish(e, &e->model, err);
   if (status == MXQ_OK)
-    status = apply(e, &e->weights, e->weights.text, e->weights.n, err);
+    status = finish(e, &e->weights, err);
   for (size_t i = 0; i < e->count && e->back_count && status == MXQ_OK; i++)
     if (e->items[i].base != MXQ_NO_NUMBER) { /* the item brings the record along */
       e->dropped[e->items[i].base] = true;
       status = mxq_pt2_check_member(e->reader, e->items[i].base, err);
     }
-  return status == MXQ_OK ? apply(e, &e->constants, e->constants.text, e->constants.n, err) : status;
+  return status == MXQ_OK ? finish(e, &e->constants, err) : status;
 }
 
 /* ---- the members ---- */
@@ -117,8 +116,8 @@ static enum mxq_status lay_tables(struct mxq_pt2_edit *e, struct mxq_error *err)
   return status;
 }
 
-static const struct mxq_pt2_edit_text *edited(const struct mxq_pt2_edit *e, size_t member) {
-  const struct mxq_pt2_edit_text *texts[] = {&e->model, &e->weights, &e->constants};
+struct mxq_pt2_edit_text *mxq_pt2_edited(struct mxq_pt2_edit *e, size_t member) {
+  struct mxq_pt2_edit_text *texts[] = {&e->model, &e->weights, &e->constants};
   for (int i = 0; i < 3 && e->count; i++)
     if (texts[i]->member == member)
       return texts[i];
@@ -127,14 +126,14 @@ static const struct mxq_pt2_edit_text *edited(const struct mxq_pt2_edit *e, size
 
 static enum mxq_status lay_member(struct mxq_pt2_edit *e, size_t i, struct mxq_error *err) {
   const struct mxq_zip_member *m = mxq_zip_member(e->reader->zip, i);
-  const struct mxq_pt2_edit_text *text = edited(e, i);
+  const struct mxq_pt2_edit_text *text = mxq_pt2_edited(e, i);
   const char *record = m->name + e->reader->root_len + 1;
   size_t n = m->name_len - e->reader->root_len - 1;
   struct mxq_pt2_part part = {.origin = MXQ_FROM_CALLER, .number = (uint32_t)i, .sub = MXQ_EDIT_COPY};
   uint64_t size = m->size;
   if (text) {
-    part = (struct mxq_pt2_part){.origin = MXQ_FROM_TEXT, .text = text->edited.data};
-    size = text->edited.size;
+    part.sub = MXQ_EDIT_TEXT;
+    size = text->edited;
   }
   if (e->count && i == e->constants.member) { /* where PyTorch puts constants: before their config */
     enum mxq_status status = lay_tables(e, err);
@@ -219,7 +218,6 @@ static bool add_lines(struct mxq_pt2_edit *e) {
 static void text_free(struct mxq_pt2_edit_text *t) {
   free(t->text);
   mxq_pt2_splice_free(&t->splices);
-  mxq_text_free(&t->edited);
   *t = (struct mxq_pt2_edit_text){0};
 }
 

@@ -66,11 +66,19 @@ static enum mxq_status fetch_record(struct run *r, uint32_t first, uint64_t offs
   return MXQ_OK;
 }
 
+static enum mxq_status fetch_text(struct mxq_pt2_edit *e, uint32_t member, uint64_t offset, void *buf, size_t n, struct mxq_error *err) {
+  struct mxq_pt2_edit_text *t = mxq_pt2_edited(e, member);
+  bool fine = mxq_pt2_splice_read(&t->splices, t->text ? t->text : e->program->text, t->n, offset == 0, buf, n);
+  return fine ? MXQ_OK : mxq_fail_nomem(err, e->reader->base.path);
+}
+
 static enum mxq_status fetch(void *user, size_t member, uint64_t offset, void *buf, size_t n, struct mxq_error *err) {
   struct run *r = user;
   struct mxq_pt2_edit *e = r->e;
   const struct mxq_pt2_part *part = &e->out.parts[member];
   enum mxq_status status;
+  if (part->sub == MXQ_EDIT_TEXT) /* not counted: tensors are what takes time */
+    return fetch_text(e, part->number, offset, buf, n, err);
   switch (part->sub) {
   case MXQ_EDIT_COPY: status = mxq_zip_read(e->reader->zip, part->number, offset, buf, n, err); break;
   case MXQ_EDIT_CODES: status = r->pull(r->user, part->number, MXQ_PART_CODES, buf, n, err); break;

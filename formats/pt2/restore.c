@@ -290,7 +290,7 @@ static void note_records(struct back *b) {
 /* ---- tables ---- */
 
 static enum mxq_status drop_tables(struct back *b, const bool *was_table) {
-  struct mxq_pt2_list_edit entries = {.arena = &b->e->plan_arena};
+  struct mxq_pt2_list_edit entries = {.to = &b->e->constants.splices};
   for (uint32_t i = 0; i < b->e->reader->stored_count; i++) {
     if (!was_table[i] || b->tables[i])
       continue;
@@ -299,7 +299,7 @@ static enum mxq_status drop_tables(struct back *b, const bool *was_table) {
     if (entry)
       mxq_pt2_list_remove(&entries, entry->span.at);
   }
-  mxq_pt2_list_done(&entries, &b->e->constants.splices, b->e->constants.text, b->e->constants_index.list);
+  mxq_pt2_list_done(&entries, b->e->constants.text, b->e->constants_index.list);
   return b->e->constants.splices.failed ? nomem(b) : MXQ_OK;
 }
 

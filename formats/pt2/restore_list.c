@@ -17,34 +17,28 @@ static void *grow(void *list, size_t count, size_t *room, size_t size, bool *fai
   return bigger;
 }
 
-static const char *keep(struct mxq_pt2_list_edit *e, struct mxq_text *text) {
-  const char *copy = text->failed ? NULL : mxq_arena_text(e->arena, text->size ? text->data : "", text->size);
-  e->failed |= !copy;
+static struct mxq_pt2_kept keep(struct mxq_pt2_list_edit *e, struct mxq_text *text) {
+  e->to->failed |= text->failed;
+  struct mxq_pt2_kept kept = mxq_pt2_splice_keep(e->to, text->data, text->size);
   mxq_text_free(text);
-  return copy;
+  return kept;
 }
 
-static void change(struct mxq_pt2_list_edit *e, uint32_t at, const char *text, size_t n) {
-  e->changes = grow(e->changes, e->count, &e->room, sizeof *e->changes, &e->failed);
-  if (!e->failed)
-    e->changes[e->count++] = (struct mxq_pt2_change){at, text, n};
+static void change(struct mxq_pt2_list_edit *e, uint32_t at, struct mxq_pt2_kept text) {
+  e->changes = grow(e->changes, e->count, &e->room, sizeof *e->changes, &e->to->failed);
+  if (!e->to->failed)
+    e->changes[e->count++] = (struct mxq_pt2_change){at, text};
 }
 
-void mxq_pt2_list_remove(struct mxq_pt2_list_edit *e, uint32_t at) { change(e, at, NULL, 0); }
+void mxq_pt2_list_remove(struct mxq_pt2_list_edit *e, uint32_t at) { change(e, at, (struct mxq_pt2_kept){0}); }
 
-void mxq_pt2_list_replace(struct mxq_pt2_list_edit *e, uint32_t at, struct mxq_text *text) {
-  size_t n = text->size;
-  const char *copy = keep(e, text);
-  if (copy)
-    change(e, at, copy, n);
-}
+void mxq_pt2_list_replace(struct mxq_pt2_list_edit *e, uint32_t at, struct mxq_text *text) { change(e, at, keep(e, text)); }
 
 void mxq_pt2_list_insert(struct mxq_pt2_list_edit *e, uint32_t place, struct mxq_text *text) {
-  size_t n = text->size;
-  const char *copy = keep(e, text);
-  e->inserts = grow(e->inserts, e->insert_count, &e->insert_room, sizeof *e->inserts, &e->failed);
-  if (copy && !e->failed)
-    e->inserts[e->insert_count++] = (struct mxq_pt2_insert){place, copy, n};
+  struct mxq_pt2_kept kept = keep(e, text);
+  e->inserts = grow(e->inserts, e->insert_count, &e->insert_room, sizeof *e->inserts, &e->to->failed);
+  if (!e->to->failed && kept.n)
+    e->inserts[e->insert_count++] = (struct mxq_pt2_insert){place, kept};
 }
 
 static int by_at(const void *a, const void *b) {
@@ -57,59 +51,38 @@ static int by_place(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Joins the texts of inserts [*next, ...) that belong at `place` in front of an element. */
-static void gather(const struct mxq_pt2_list_edit *e, size_t *next, uint32_t *place, struct mxq_text *text) {
-  for (; *next < e->insert_count && e->inserts[*next].place <= *place; ++*next, ++*place) {
-    mxq_text_add(text, e->inserts[*next].text, e->inserts[*next].n);
-    mxq_text_add(text, ", ", 2);
-  }
-}
-
-/* Inserted elements become part of the change of the element that they stand before. */
-static void merge(struct mxq_pt2_list_edit *e, const char *text, struct mxq_span list, struct mxq_text *back) {
-  struct mxq_pt2_change *old = e->changes;
-  size_t old_count = e->count, next = 0, k = 0;
+/* Puts elements before those that stay, where they belong; returns how many of them that were. */
+static size_t put_before(struct mxq_pt2_list_edit *e, const char *text, struct mxq_span list) {
   uint32_t at = list.at + 1, place = 0;
   struct mxq_span element;
-  e->changes = NULL;
-  e->count = e->room = 0;
-  while (mxq_pt2_list_next(text, &at, &element) && !e->failed) {
-    const struct mxq_pt2_change *c = k < old_count && old[k].at == element.at ? &old[k++] : NULL;
-    if (c && !c->text) {
-      change(e, c->at, NULL, 0);
-      continue;
-    }
-    if (next < e->insert_count && e->inserts[next].place <= place) {
-      struct mxq_text t = {0};
-      gather(e, &next, &place, &t);
-      mxq_text_add(&t, c ? c->text : text + element.at, c ? c->n : element.n);
-      mxq_pt2_list_replace(e, element.at, &t);
-    } else if (c) {
-      change(e, c->at, c->text, c->n);
+  size_t next = 0, k = 0;
+  while (next < e->insert_count && mxq_pt2_list_next(text, &at, &element)) {
+    if (k < e->count && e->changes[k].at == element.at && !e->changes[k++].text.n)
+      continue; /* it goes */
+    for (; next < e->insert_count && e->inserts[next].place <= place; next++, place++) {
+      mxq_pt2_splice_kept(e->to, (struct mxq_span){element.at, 0}, e->inserts[next].text);
+      mxq_pt2_splice_comma(e->to, element.at);
     }
     place++;
   }
-  for (; next < e->insert_count; next++) {
-    if (back->size)
-      mxq_text_add(back, ", ", 2);
-    mxq_text_add(back, e->inserts[next].text, e->inserts[next].n);
-  }
-  free(old);
+  return next;
 }
 
-void mxq_pt2_list_done(struct mxq_pt2_list_edit *e, struct mxq_pt2_splices *s, const char *text, struct mxq_span list) {
-  struct mxq_text back = {0};
-  if (!e->failed && e->count)
-    qsort(e->changes, e->count, sizeof *e->changes, by_at);
-  if (!e->failed && e->insert_count) {
-    qsort(e->inserts, e->insert_count, sizeof *e->inserts, by_place);
-    merge(e, text, list, &back);
+void mxq_pt2_list_done(struct mxq_pt2_list_edit *e, const char *text, struct mxq_span list) {
+  if (!e->to->failed) {
+    if (e->count)
+      qsort(e->changes, e->count, sizeof *e->changes, by_at);
+    if (e->insert_count)
+      qsort(e->inserts, e->insert_count, sizeof *e->inserts, by_place);
+    size_t next = put_before(e, text, list);
+    struct mxq_pt2_kept none = {0};
+    uint32_t end = mxq_pt2_splice_list_kept(e->to, text, list, e->changes, e->count, none, next < e->insert_count ? e->inserts[next].text : none);
+    while (++next < e->insert_count) {
+      mxq_pt2_splice_comma(e->to, end);
+      mxq_pt2_splice_kept(e->to, (struct mxq_span){end, 0}, e->inserts[next].text);
+    }
   }
-  s->failed |= e->failed || back.failed;
-  if (!s->failed)
-    mxq_pt2_splice_list(s, text, list, e->changes, e->count, NULL, &back);
-  mxq_text_free(&back);
   free(e->changes);
   free(e->inserts);
-  *e = (struct mxq_pt2_list_edit){.arena = e->arena};
+  *e = (struct mxq_pt2_list_edit){.to = e->to};
 }

@@ -5,22 +5,21 @@
 
 #include "formats/pt2/splice.h"
 
-/* All zero to begin with; texts go to the arena. A failed allocation is remembered. */
+/* All zero to begin with, but for `to`. A failed allocation is remembered there. */
 struct mxq_pt2_list_edit {
+  struct mxq_pt2_splices *to;        /* which keep the new texts from the first on */
   struct mxq_pt2_change *changes;
   size_t count, room;
-  struct mxq_pt2_insert { uint32_t place; const char *text; size_t n; } *inserts;
+  struct mxq_pt2_insert { uint32_t place; struct mxq_pt2_kept text; } *inserts;
   size_t insert_count, insert_room;
-  struct mxq_arena *arena;
-  bool failed;
 };
 
 void mxq_pt2_list_remove(struct mxq_pt2_list_edit *e, uint32_t at);
-/* The element that begins at `at` becomes this one element. The text is copied, and freed. */
+/* The element that begins at `at` becomes this one element. The text is kept, and freed. */
 void mxq_pt2_list_replace(struct mxq_pt2_list_edit *e, uint32_t at, struct mxq_text *text);
-/* An element that will have number `place` in the result (or be the last). The text is copied, and freed. */
+/* An element that will have number `place` in the result (or be the last). The text is kept, and freed. */
 void mxq_pt2_list_insert(struct mxq_pt2_list_edit *e, uint32_t place, struct mxq_text *text);
 /* Puts the edits into the splices and frees them. */
-void mxq_pt2_list_done(struct mxq_pt2_list_edit *e, struct mxq_pt2_splices *s, const char *text, struct mxq_span list);
+void mxq_pt2_list_done(struct mxq_pt2_list_edit *e, const char *text, struct mxq_span list);
 
 #endif

@@ -214,15 +214,15 @@ static bool strip_custom(const struct mxq_pt2_program *p, struct mxq_pt2_splices
   struct mxq_span element, value;
   if (!find(arena, p->text, p->metadata, "custom", &element, &value))
     return false;
-  struct mxq_pt2_change change = {element.at, NULL, 0};
+  struct mxq_pt2_change change = {.at = element.at};
   mxq_pt2_splice_list(model, p->text, p->metadata, &change, 1, NULL, NULL);
   return true;
 }
 
 enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const struct mxq_pt2_program *p, const struct mxq_names *names,
                                        struct mxq_pt2_splices *model, struct mxq_error *err) {
-  struct mxq_pt2_list_edit edit = {.arena = &d->arena};
   struct mxq_pt2_splices splices = {0};
+  struct mxq_pt2_list_edit edit = {.to = &splices};
   struct mxq_text quoted = {0};
   uint32_t at = d->tensors.at + 1, behind, left = 0;
   struct mxq_span e, top = {0, 0};
@@ -240,7 +240,7 @@ enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const str
   top.at = (uint32_t)strspn(d->text, " \t\r\n");
   bool all = left == 0 && is_empty(d->text, d->kept), alone = false;
   if (all) { /* nothing is left to be told */
-    struct mxq_pt2_change change = {d->mx.at, NULL, 0};
+    struct mxq_pt2_change change = {.at = d->mx.at};
     at = top.at + 1;
     alone = mxq_pt2_list_next(d->text, &at, &e) && e.at == d->mx.at && !mxq_pt2_list_next(d->text, &at, &e);
     mxq_pt2_splice_list(&splices, d->text, top, &change, 1, NULL, NULL);
@@ -249,7 +249,7 @@ enum mxq_status mxq_pt2_manifest_strip(struct mxq_pt2_manifest_doc *d, const str
   if (fine && alone) {
     fine = strip_custom(p, model, &d->arena);
   } else if (fine) {
-    mxq_pt2_list_done(&edit, &splices, d->text, d->tensors);
+    mxq_pt2_list_done(&edit, d->text, d->tensors);
     fine = mxq_pt2_splice_apply_quoted(&splices, p->text + p->custom.at, p->custom.n, &quoted);
     if (fine)
       mxq_pt2_splice(model, p->custom, quoted.data, quoted.size);

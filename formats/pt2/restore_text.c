@@ -21,7 +21,6 @@ struct restore {
   unsigned char *gone;               /* by node */
   bool *parts;                       /* by stored tensor */
   uint32_t *input_of;                /* by stored tensor: its number among the program's inputs */
-  struct mxq_arena arena;
   struct mxq_error *err;
 };
 
@@ -125,7 +124,7 @@ static bool goes(const struct restore *s, const bool *was_table, uint32_t stored
 
 static void edit_inputs(struct restore *s, const bool *was_table, struct mxq_pt2_splices *out) {
   const struct mxq_pt2_subgraph *g = &s->p->graphs[0];
-  struct mxq_pt2_list_edit inputs = {.arena = &s->arena}, specs = {.arena = &s->arena};
+  struct mxq_pt2_list_edit inputs = {.to = out}, specs = {.to = out};
   bool *replaced = calloc(g->input_count + 1, sizeof *replaced);
   if (!replaced) {
     out->failed = true;
@@ -155,13 +154,13 @@ static void edit_inputs(struct restore *s, const bool *was_table, struct mxq_pt2
       mxq_pt2_list_remove(&specs, s->p->inputs[i].span.at);
     }
   free(replaced);
-  mxq_pt2_list_done(&inputs, out, s->p->text, g->inputs);
-  mxq_pt2_list_done(&specs, out, s->p->text, s->p->input_specs);
+  mxq_pt2_list_done(&inputs, s->p->text, g->inputs);
+  mxq_pt2_list_done(&specs, s->p->text, s->p->input_specs);
 }
 
 static void edit_values(struct restore *s, const bool *was_table, struct mxq_pt2_splices *out) {
   const struct mxq_pt2_subgraph *g = &s->p->graphs[0];
-  struct mxq_pt2_list_edit values = {.arena = &s->arena}, nodes = {.arena = &s->arena};
+  struct mxq_pt2_list_edit values = {.to = out}, nodes = {.to = out};
   for (size_t k = 0; k < s->group_count; k++)
     for (size_t i = 0; i < s->groups[k].count; i++) {
       const struct mxq_pt2_plain *x = &s->groups[k].plain[i];
@@ -182,15 +181,15 @@ static void edit_values(struct restore *s, const bool *was_table, struct mxq_pt2
   for (uint32_t i = 0; i < g->node_count; i++)
     if (s->gone[i])
       mxq_pt2_list_remove(&nodes, g->nodes[i].span.at);
-  mxq_pt2_list_done(&values, out, s->p->text, g->tensor_values);
-  mxq_pt2_list_done(&nodes, out, s->p->text, g->nodes_span);
+  mxq_pt2_list_done(&values, s->p->text, g->tensor_values);
+  mxq_pt2_list_done(&nodes, s->p->text, g->nodes_span);
 }
 
 /* ---- the config ---- */
 
 static enum mxq_status edit_config(struct restore *s, const char *weights, size_t n, struct mxq_pt2_splices *out) {
   struct mxq_pt2_config_text c = {0};
-  struct mxq_pt2_list_edit entries = {.arena = &s->arena};
+  struct mxq_pt2_list_edit entries = {.to = out};
   enum mxq_status status = mxq_pt2_config_index(&c, weights, n, s->err);
   for (size_t k = 0; k < s->group_count && status == MXQ_OK; k++) {
     const struct mxq_pt2_group *g = &s->groups[k];
@@ -209,7 +208,7 @@ static enum mxq_status edit_config(struct restore *s, const char *weights, size_
     mxq_pt2_list_remove(&entries, mxq_pt2_config_find(&c, s->r->stored[g->scales].name)->span.at);
   }
   if (status == MXQ_OK)
-    mxq_pt2_list_done(&entries, out, weights, c.list);
+    mxq_pt2_list_done(&entries, weights, c.list);
   mxq_pt2_config_free(&c);
   return status;
 }
@@ -256,6 +255,5 @@ enum mxq_status mxq_pt2_restore_texts(const struct mxq_pt2_reader *r, const stru
   free(s.parts);
   free(s.input_of);
   free(was_table);
-  mxq_arena_free(&s.arena);
   return status;
 }

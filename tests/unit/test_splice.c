@@ -47,7 +47,7 @@ static void attempt(const char *list, unsigned n, const char *const *elements, c
     else if (fate[i] == 2)
       strcat(want, joined);
     if (fate[i])
-      changes[count++] = (struct mxq_pt2_change){e.at, fate[i] == 2 ? two : NULL, fate[i] == 2 ? strlen(two) : 0};
+      changes[count++] = (struct mxq_pt2_change){e.at, mxq_pt2_splice_keep(&s, two, fate[i] == 2 ? strlen(two) : 0)};
   }
   ck_assert(!mxq_pt2_list_next(list, &at, &e));
   if (back)
@@ -94,7 +94,7 @@ START_TEST(everything_else_stays_as_it_is) {
   const char *text = "{ \"n\": [1,2 , 3], \"big\":18446744073709551615 }";
   struct mxq_pt2_splices s = {0};
   struct mxq_text out = {0};
-  struct mxq_pt2_change c = {10, NULL, 0};
+  struct mxq_pt2_change c = {.at = 10};
   mxq_pt2_splice(&s, (struct mxq_span){2, 3}, "\"m\"", 3);
   mxq_pt2_splice_list(&s, text, (struct mxq_span){7, 9}, &c, 1, NULL, NULL);
   mxq_pt2_splice(&s, (struct mxq_span){2, 0}, "\"first\":0,", 10);
