@@ -176,6 +176,34 @@ static bool on_the_way(const struct mxq_pt2_program *p, const struct mxq_pt2_rec
   return false;
 }
 
+/* Whether nodes that only turn axes lead from what was recognised to the value, and its axes are the tensor's: a layout is made by turning there and back. */
+static bool turned_into(const struct mxq_pt2_program *p, const struct mxq_pt2_recognised *f, const struct mxq_tensor *t, uint32_t value) {
+  const struct mxq_pt2_subgraph *g = &p->graphs[0];
+  struct mxq_arena arena = {0};
+  uint32_t from[MXQ_MAX_NDIM], order[MXQ_MAX_NDIM], at = value, next = 0; /* from[j]: the dimension of `at` that the value's dimension j is */
+  for (uint32_t j = 0; j < t->ndim; j++)
+    from[j] = j;
+  for (unsigned step = 0; at != f->value && step < MOST_STEPS; step++) {
+    uint32_t node = g->values[at].node;
+    if (node == MXQ_NO_NUMBER || g->nodes[node].taken_count != 1 || !turn(p, node, &arena, t->ndim, order))
+      break;
+    for (uint32_t j = 0; j < t->ndim; j++)
+      from[j] = order[from[j]];
+    at = g->taken[g->nodes[node].first_taken].value;
+  }
+  mxq_arena_free(&arena);
+  bool same = at == f->value && f->axis_last - f->axis_first == t->axis_last - t->axis_first;
+  for (uint32_t j = 0; j < t->ndim && same; j++) { /* the run in its order, and the others in theirs */
+    if (j >= t->axis_first && j <= t->axis_last) {
+      same = from[j] == f->axis_first + (j - t->axis_first);
+      continue;
+    }
+    next = next == f->axis_first ? f->axis_last + 1 : next;
+    same = from[j] == next++;
+  }
+  return same;
+}
+
 bool mxq_pt2_restore_agrees(const struct mxq_pt2_program *p, const struct mxq_pt2_found *found, uint32_t codes, uint32_t scales, const struct mxq_tensor *t,
                             uint32_t value) {
   bool some = false;
@@ -186,7 +214,7 @@ bool mxq_pt2_restore_agrees(const struct mxq_pt2_program *p, const struct mxq_pt
       continue;
     some = true;
     uint32_t decoded = mxq_pt2_restore_value(p, f, t);
-    if (on_the_way(p, f, t, value) || on_the_way(p, f, t, from) || (decoded != MXQ_NO_NUMBER && original(p, decoded) == from))
+    if (on_the_way(p, f, t, value) || on_the_way(p, f, t, from) || turned_into(p, f, t, from) || (decoded != MXQ_NO_NUMBER && original(p, decoded) == from))
       return true;
   }
   return !some;
