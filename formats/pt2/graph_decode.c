@@ -180,8 +180,9 @@ static void turn(struct nodes *n, const char *step, int dtype, const struct mxq_
 
 static bool same(const uint32_t *a, const uint32_t *b, uint32_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
 
-/* From rows of k elements to the tensor's shape and strides. `lies`: this is the first look at the products, and not all of them are padding. */
-static void shape_result(struct nodes *n, const struct mxq_tensor *t, int dtype, bool lies) {
+/* From rows of k elements to the tensor's shape and strides. `lies`: this is the first look at the products; `firm`: a compiler may not
+ * choose how the result lies either: torch.cond of Inductor refuses another order than the one that it was promised. */
+static void shape_result(struct nodes *n, const struct mxq_tensor *t, int dtype, bool lies, bool firm) {
   uint32_t stored[MXQ_MAX_NDIM], memory[MXQ_MAX_NDIM], own[MXQ_MAX_NDIM], j = 0;
   uint64_t shape[MXQ_MAX_NDIM];
   for (uint32_t a = 0; a < t->ndim; a++) {
@@ -210,7 +211,9 @@ static void shape_result(struct nodes *n, const struct mxq_tensor *t, int dtype,
     for (j = 0; j < t->ndim; j++)
       shape[j] = t->shape[memory[j]];
     begin(n, "contiguous.default", n->last);
-    end(n, same(memory, own, t->ndim) ? "" : "laid", dtype, shape, t->ndim, NULL);
+    end(n, same(memory, own, t->ndim) && !firm ? "" : "laid", dtype, shape, t->ndim, NULL);
+    if (firm)
+      lay(n, same(memory, own, t->ndim) ? "" : "firm", dtype, shape, t->ndim, NULL);
   }
   if (!same(memory, own, t->ndim))
     turn(n, "", dtype, t, memory, own);
@@ -245,7 +248,7 @@ static void finish(struct nodes *n, const struct mxq_tensor *t, uint64_t padded)
     uint64_t shape[2] = {t->rows * mxq_row_blocks(t->k), MXQ_BLOCK};
     cast(n, "cast", n->last, dtype, padded != t->k ? cut : shape, 2);
   }
-  shape_result(n, t, dtype, lies && padded == t->k);
+  shape_result(n, t, dtype, lies && padded == t->k, lies);
 }
 
 /* 2^(byte - 127), in f32. */

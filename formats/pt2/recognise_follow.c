@@ -73,7 +73,7 @@ static bool strided(const struct mxq_probe *t, uint32_t node, struct trace *w) {
   int64_t offset, shape[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM];
   uint64_t all = 1;
   uint32_t ndim;
-  if (w->cut || w->permuted || !size || !stride || size->kind != MXQ_ARG_INTS || stride->kind != MXQ_ARG_INTS || size->count != stride->count ||
+  if ((w->cut && !w->permuted) || !size || !stride || size->kind != MXQ_ARG_INTS || stride->kind != MXQ_ARG_INTS || size->count != stride->count ||
       size->count > MXQ_MAX_NDIM || !mxq_probe_int(t, "storage_offset", 0, &offset) || offset != 0)
     return false;
   mxq_pt2_value_meta(t->p, &t->g->values[t->g->taken[t->g->nodes[node].first_taken].value], &ndim, shape, strides);
@@ -87,6 +87,8 @@ static bool strided(const struct mxq_probe *t, uint32_t node, struct trace *w) {
       return false;
     dense = dense && (size->ints[i] == 1 || (uint64_t)stride->ints[i] == total / (uint64_t)size->ints[i]);
   }
+  if (w->permuted) /* all axes are in their places: only how they lie is said */
+    return dense && total == all && size->count == w->now.ndim && memcmp(w->now.size, size->ints, size->count * sizeof *size->ints) == 0;
   if (dense && total == all) {
     w->now.ndim = size->count;
   } else {
