@@ -131,6 +131,9 @@ struct mxq_pt2_arg {
 /* program_args.c: the arguments of a node, from the arena. False: out of memory (the text was checked). */
 bool mxq_pt2_node_args(const struct mxq_pt2_program *p, uint32_t graph, uint32_t node, struct mxq_arena *arena, const struct mxq_pt2_arg **args,
                        uint32_t *count);
+/* Whether an as_strided node leaves its tensor as it is: sizes that it has, strides without gaps before and after. */
+bool mxq_pt2_same_layout(const struct mxq_pt2_program *p, const struct mxq_pt2_subgraph *g, const struct mxq_pt2_node *node, const struct mxq_pt2_arg *args,
+                         uint32_t count);
 /* The sizes and strides in a tensor's meta; symbolic ones are -1. *ndim <= MXQ_MAX_NDIM, which was checked. */
 void mxq_pt2_value_meta(const struct mxq_pt2_program *p, const struct mxq_pt2_value *value, uint32_t *ndim, int64_t sizes[MXQ_MAX_NDIM],
                         int64_t strides[MXQ_MAX_NDIM]);

@@ -283,3 +283,28 @@ bool mxq_pt2_node_args(const struct mxq_pt2_program *p, uint32_t graph, uint32_t
   *args = list;
   return !t.failed;
 }
+
+bool mxq_pt2_same_layout(const struct mxq_pt2_program *p, const struct mxq_pt2_subgraph *g, const struct mxq_pt2_node *node, const struct mxq_pt2_arg *args,
+                         uint32_t count) {
+  const struct mxq_pt2_arg *size = NULL, *stride = NULL;
+  int64_t sizes[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM], step = 1;
+  uint32_t ndim;
+  for (uint32_t i = 0; i < count; i++) {
+    if (strcmp(args[i].name, "size") == 0)
+      size = &args[i];
+    else if (strcmp(args[i].name, "stride") == 0)
+      stride = &args[i];
+    else if (strcmp(args[i].name, "storage_offset") == 0 && args[i].kind != MXQ_ARG_NONE && (args[i].kind != MXQ_ARG_INT || args[i].ints[0] != 0))
+      return false;
+  }
+  if (node->taken_count != 1 || !size || !stride || size->kind != MXQ_ARG_INTS || stride->kind != MXQ_ARG_INTS)
+    return false;
+  mxq_pt2_value_meta(p, &g->values[g->taken[node->first_taken].value], &ndim, sizes, strides);
+  if (size->count != ndim || stride->count != ndim)
+    return false;
+  for (uint32_t d = ndim; d-- > 0;)
+    if (sizes[d] < 1 || size->ints[d] != sizes[d] || (sizes[d] > 1 && (strides[d] != step || stride->ints[d] != step)) ||
+        __builtin_mul_overflow(step, sizes[d], &step))
+      return false;
+  return true;
+}

@@ -50,24 +50,6 @@ static bool dimension(const struct mxq_pt2_arg *a, uint32_t ndim, uint32_t *dim)
   return d >= 0 && d < ndim;
 }
 
-/* Whether as_strided leaves the value as it is: sizes that it has, and strides without gaps on both sides. */
-static bool lies_as_it_did(const struct mxq_pt2_program *p, const struct mxq_pt2_node *n, const struct mxq_pt2_arg *args, uint32_t count) {
-  const struct mxq_pt2_subgraph *g = &p->graphs[0];
-  const struct mxq_pt2_arg *size = arg(args, count, "size"), *stride = arg(args, count, "stride"), *offset = arg(args, count, "storage_offset");
-  int64_t sizes[MXQ_MAX_NDIM], strides[MXQ_MAX_NDIM], step = 1;
-  uint32_t ndim;
-  mxq_pt2_value_meta(p, &g->values[g->taken[n->first_taken].value], &ndim, sizes, strides);
-  if (!size || !stride || size->kind != MXQ_ARG_INTS || stride->kind != MXQ_ARG_INTS || size->count != ndim || stride->count != ndim ||
-      (offset && offset->kind != MXQ_ARG_NONE && (offset->kind != MXQ_ARG_INT || offset->ints[0] != 0)))
-    return false;
-  for (uint32_t d = ndim; d-- > 0;) {
-    if (sizes[d] < 1 || size->ints[d] != sizes[d] || (sizes[d] > 1 && (strides[d] != step || stride->ints[d] != step)) ||
-        __builtin_mul_overflow(step, sizes[d], &step))
-      return false;
-  }
-  return true;
-}
-
 /* order[j]: the old dimension that the new dimension j is. */
 static bool turn(const struct mxq_pt2_program *p, uint32_t node, struct mxq_arena *arena, uint32_t ndim, uint32_t order[MXQ_MAX_NDIM]) {
   const struct mxq_pt2_node *n = &p->graphs[0].nodes[node];
@@ -81,7 +63,7 @@ static bool turn(const struct mxq_pt2_program *p, uint32_t node, struct mxq_aren
       mxq_pt2_span_is(p, n->target, "torch.ops.aten.alias.default"))
     return true;
   if (mxq_pt2_span_is(p, n->target, "torch.ops.aten.as_strided.default"))
-    return lies_as_it_did(p, n, args, count);
+    return mxq_pt2_same_layout(p, &p->graphs[0], n, args, count);
   if (mxq_pt2_span_is(p, n->target, "torch.ops.aten.t.default") && ndim == 2) {
     order[0] = 1;
     order[1] = 0;

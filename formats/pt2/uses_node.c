@@ -309,6 +309,8 @@ static enum mxq_pt2_action action_of(const struct mxq_pt2_call *c, const struct 
     return MXQ_DOES_ELEMENTWISE; /* whatever its place */
   if (strcmp(c->overload, "dtype") == 0 && strncmp(c->name, "view", 4) == 0)
     return MXQ_DOES_BYTES;
+  if (strcmp(c->name, "as_strided") == 0 && mxq_pt2_same_layout(c->w->p, c->frame->graph, c->node, c->args, c->count))
+    return MXQ_DOES_SAME;            /* ours, behind weights whose axes were turned */
   return action;
 }
 
