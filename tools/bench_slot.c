@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tools/bench.h"
+#include "lib/kernels/recipe.h"
 
 static size_t lane_bytes(enum mxq_lane lane) { return lane == MXQ_LANE_F32 ? 4 : 2; }
 static size_t block_wide(const struct bench_slot *s) { return MXQ_BLOCK * lane_bytes(s->lane); }
@@ -41,10 +42,13 @@ void bench_fill(const struct bench_buffers *b, enum mxq_lane lane, size_t bytes)
 static void run_row(enum mxq_cpu row, const struct bench_slot *s, const unsigned char *wide, size_t blocks, uint8_t *codes, uint8_t *scales,
                     unsigned char *copy) {
   const struct mxq_kernels *k = mxq_kernel_rows[row];
+  const struct mxq_numerics automatic = {.scale_rule = MXQ_SCALE_AUTO, .round = MXQ_ROUND_RNE, .neg_zero = MXQ_NEG_ZERO_KEEP};
+  struct mxq_recipe recipe;
+  mxq_recipe_make(&recipe, s->element, &automatic);
   if (s->decode)
-    k->decode[s->element][s->lane](codes, scales, blocks, copy);
+    k->decode[s->element][s->lane](codes, scales, blocks, copy, true);
   else
-    k->encode[s->element][s->lane](wide, blocks, codes, scales, MXQ_SCALE_AUTO);
+    k->encode[s->element][s->lane](wide, blocks, codes, scales, &recipe);
 }
 
 static void kernel(const struct bench_buffers *b, size_t begin, size_t end, const void *what) {

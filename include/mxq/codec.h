@@ -27,34 +27,77 @@ extern "C" {
  *   MSE        of FLOOR and FLOOR + 1 the one with the smaller squared error
  *   AUTO       MXFP4 RCEIL_725, MXFP6-E2M3 EVEN, MXFP6-E3M2 and MXFP8 RCEIL, MXINT8 FLOOR, and the byte is clamped to
  *              254 - emax, so that no finite input decodes to a non-finite f32
- * MXINT8 takes AUTO, FLOOR, CEIL and MSE.
+ * MXINT8 takes AUTO, FLOOR, FLOOR_LOG2F, CEIL and MSE.
+ *
+ * Rules of other tools, for the element types where those have them:
+ *   EVEN_175     EVEN with MXFP4's threshold: E + (M >= 0x600000) - emax; MXFP8-E4M3 only
+ *   EVEN_STRICT  E + (M > 0x600000) - emax; MXFP4 only
+ *   ..._LOG2F    the rule through an f32 log2 that is rounded to nearest, as tools have it that call log2f: just below a power of two
+ *                FLOOR takes the higher exponent, just above one CEIL the lower. Worked out in integers, the same on every machine
+ *   NEAREST_LOG2F  floor(log2 amax + 1/2) - emax, through such a log2; MXFP4 only
  */
 enum mxq_scale_rule {
   MXQ_SCALE_DEFAULT = 0, /* the preset's rule, AUTO without a preset */
   MXQ_SCALE_AUTO, MXQ_SCALE_FLOOR, MXQ_SCALE_CEIL, MXQ_SCALE_EVEN, MXQ_SCALE_RCEIL, MXQ_SCALE_RCEIL_725, MXQ_SCALE_MSE,
+  MXQ_SCALE_EVEN_175, MXQ_SCALE_EVEN_STRICT, MXQ_SCALE_FLOOR_LOG2F, MXQ_SCALE_CEIL_LOG2F, MXQ_SCALE_RCEIL_LOG2F,
+  MXQ_SCALE_RCEIL_725_LOG2F, MXQ_SCALE_EVEN_STRICT_LOG2F, MXQ_SCALE_NEAREST_LOG2F,
   MXQ_SCALE_RULE_COUNT
 };
 
-/* How a scaled value goes to the element grid. */
-enum mxq_round { MXQ_ROUND_DEFAULT = 0, MXQ_ROUND_RNE /* nearest, ties to even */, MXQ_ROUND_COUNT };
+/*
+ * How a scaled value goes to the element grid. STOCHASTIC: the magnitude is rounded up if word < floor(2^32 * discarded fraction of the
+ * grid's step), where word is number (index % 4) of Philox4x32-10 with key = mxq_numerics.seed (low word first) and counter = index / 4
+ * (64 bits, upper half zero); index: of the scalar in the source tensor's C order. So the bits depend on seed and position only.
+ */
+enum mxq_round {
+  MXQ_ROUND_DEFAULT = 0,
+  MXQ_ROUND_RNE,       /* nearest, ties to even */
+  MXQ_ROUND_HALF_AWAY, /* nearest, ties away from zero */
+  MXQ_ROUND_HALF_ZERO, /* nearest, ties towards zero */
+  MXQ_ROUND_TRUNC,     /* towards zero */
+  MXQ_ROUND_STOCHASTIC,
+  MXQ_ROUND_COUNT
+};
 
-/* Whose numbers to reproduce: sets the scale rule and the rounding where those are DEFAULT. */
-enum mxq_compat { MXQ_COMPAT_NONE = 0, MXQ_COMPAT_OCP /* FLOOR */, MXQ_COMPAT_TORCHAO /* FLOOR; other rules by scale_rule */, MXQ_COMPAT_COUNT };
+/*
+ * Whose numbers to reproduce: sets the scale rule, the rounding, the zeros and the byte of a zero block where those are DEFAULT. Exact for
+ * f32 sources in every finite block whose amax is zero or in (2^-110, 2^120); outside, the preset follows its rule with the byte kept in
+ * 0...254. OCP and TORCHAO are exact in every block.
+ */
+enum mxq_compat {
+  MXQ_COMPAT_NONE = 0, MXQ_COMPAT_OCP /* FLOOR */, MXQ_COMPAT_TORCHAO /* FLOOR; other rules by scale_rule */,
+  MXQ_COMPAT_TORCHAO_018, MXQ_COMPAT_GGML, MXQ_COMPAT_COMPRESSED_TENSORS, MXQ_COMPAT_MICROXCALING, MXQ_COMPAT_FBGEMM, MXQ_COMPAT_QUARK,
+  MXQ_COMPAT_MLX, MXQ_COMPAT_MODELOPT, MXQ_COMPAT_AUTO_ROUND, MXQ_COMPAT_COUNT
+};
 
 /* What to do with NaN and Inf in the source. */
 enum mxq_nonfinite {
   MXQ_NONFINITE_BLOCK = 0, /* the block gets scale byte 255 and zero codes */
   MXQ_NONFINITE_ERROR,     /* MXQ_ERR_NONFINITE; error.offset is the flat index (row * K + column) of the first one */
   MXQ_NONFINITE_SATURATE,  /* amax over the finite values; Inf becomes the largest code with its sign; NaN is an error as above */
+  MXQ_NONFINITE_PEER,      /* as the preset's own tool does, where it defines it; else BLOCK */
   MXQ_NONFINITE_COUNT
 };
 
-/* The numeric choices; all zero means: AUTO, nearest even, no preset, BLOCK. */
+/* Which zeros keep their sign. y: the value divided by the scale, in f32. MXINT8 has one zero. */
+enum mxq_neg_zero {
+  MXQ_NEG_ZERO_DEFAULT = 0,/* the preset's, KEEP without a preset */
+  MXQ_NEG_ZERO_KEEP,       /* all */
+  MXQ_NEG_ZERO_DROP,       /* none: every zero code is +0 */
+  MXQ_NEG_ZERO_EXACT,      /* a source of -0 becomes +0; negative values that round to zero keep it */
+  MXQ_NEG_ZERO_SCALED,     /* the same of y, which is -0 also where the division underflows */
+  MXQ_NEG_ZERO_MODELOPT,   /* MXFP4: where y is a zero of either sign the code is 8 */
+  MXQ_NEG_ZERO_COUNT
+};
+
+/* The numeric choices; all zero means: AUTO, nearest even, no preset, BLOCK, zeros keep their sign. */
 struct mxq_numerics {
   enum mxq_scale_rule scale_rule;
   enum mxq_round round;
   enum mxq_compat compat;
   enum mxq_nonfinite nonfinite;
+  enum mxq_neg_zero neg_zero;
+  uint64_t seed;           /* of STOCHASTIC */
 };
 
 /* Option values by name, as the command takes them ("auto", "rceil-725", "rne", "ocp", "error", ...); "-" is COMPAT_NONE. */
@@ -62,8 +105,12 @@ MXQ_API const char *mxq_scale_rule_name(enum mxq_scale_rule rule);
 MXQ_API const char *mxq_round_name(enum mxq_round round);
 MXQ_API const char *mxq_compat_name(enum mxq_compat compat);
 MXQ_API const char *mxq_nonfinite_name(enum mxq_nonfinite nonfinite);
+MXQ_API const char *mxq_neg_zero_name(enum mxq_neg_zero neg_zero); /* "keep", "drop", "exact", "scaled", "modelopt" */
 MXQ_API bool mxq_scale_rule_parse(const char *name, enum mxq_scale_rule *rule);
+/* "stochastic" needs its seed from elsewhere: mxq_rounding_parse takes "stochastic:SEED". */
 MXQ_API bool mxq_round_parse(const char *name, enum mxq_round *round);
+/* As the command takes it, a decimal seed of 64 bits included. Other names leave *seed alone. */
+MXQ_API bool mxq_rounding_parse(const char *text, enum mxq_round *round, uint64_t *seed);
 MXQ_API bool mxq_compat_parse(const char *name, enum mxq_compat *compat);
 MXQ_API bool mxq_nonfinite_parse(const char *name, enum mxq_nonfinite *nonfinite);
 

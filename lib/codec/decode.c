@@ -19,7 +19,7 @@ static size_t decode_tail(const struct mxq_job *job, const uint8_t *codes, const
   size_t bits = n * mxq_block_bytes(job->element) / 4, bytes = (bits + 7) / 8;
   memcpy(padded, codes, bytes);
   if (bits % 8) padded[bytes - 1] &= (uint8_t)((1u << (bits % 8)) - 1);
-  size_t lost = job->kernels->decode[job->element][job->lane](padded, scale, 1, values);
+  size_t lost = job->kernels->decode[job->element][job->lane](padded, scale, 1, values, false);
   memcpy(dst, values, n * job->size);
   return lost;
 }
@@ -41,7 +41,7 @@ static void work(void *context) {
       const uint8_t *codes = d->codes + s.row * job->shape.codes_stride + s.column / MXQ_BLOCK * block_bytes;
       const uint8_t *scales = d->scales + s.row * job->shape.scales_stride + s.column / MXQ_BLOCK;
       uint8_t *dst = d->dst + s.row * job->shape.value_stride + s.column * job->size;
-      if (s.blocks) lost += job->kernels->decode[job->element][job->lane](codes, scales, s.blocks, dst);
+      if (s.blocks) lost += job->kernels->decode[job->element][job->lane](codes, scales, s.blocks, dst, false);
       if (s.tail)
         lost += decode_tail(job, codes + s.blocks * block_bytes, scales + s.blocks, s.tail, dst + s.blocks * MXQ_BLOCK * job->size);
     }

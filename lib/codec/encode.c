@@ -7,6 +7,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/pool.h"
 #include "lib/codec/job.h"
+#include "lib/kernels/recipe.h"
 
 /* Blocks measured at once: their f32 values and what they decode to stay in the first cache. */
 enum { MEASURED = 32 };
@@ -15,7 +16,7 @@ struct encoding {
   struct mxq_job job;
   const uint8_t *src;
   uint8_t *codes, *scales;
-  enum mxq_scale_rule rule;
+  struct mxq_recipe recipe;
   enum mxq_nonfinite nonfinite;
   struct mxq_stats *stats;      /* one a piece, or NULL */
   _Atomic uint64_t first_bad;   /* flat index of the first scalar that is an error */
@@ -33,11 +34,19 @@ static void put_code(uint8_t *codes, unsigned bits, size_t at, unsigned code) {
   }
 }
 
+/* Blocks that follow one another in a row; flat: index of the first scalar. */
+static size_t run_kernel(const struct mxq_job *job, const struct mxq_recipe *recipe, const uint8_t *src, size_t blocks, uint8_t *codes,
+                         uint8_t *scales, uint64_t flat) {
+  const struct mxq_place place = {flat, MXQ_BLOCK, 1};
+  if (recipe->plain) return job->kernels->encode[job->element][job->lane](src, blocks, codes, scales, recipe);
+  return job->kernels->encode_any[job->element][job->lane](src, blocks, codes, scales, recipe, &place);
+}
+
 /*
  * A block that got byte 255, under ERROR and SATURATE. Returns the index in the block of the scalar that is an error, or 32.
  * SATURATE encodes it again without its Inf and puts their codes in.
  */
-static size_t mend(const struct encoding *e, const uint8_t *block, uint8_t *codes, uint8_t *scale) {
+static size_t mend(const struct encoding *e, const uint8_t *block, uint8_t *codes, uint8_t *scale, uint64_t flat) {
   const struct mxq_job *job = &e->job;
   const uint32_t inf = infinity_of(job->lane), sign = sign_of(job->lane);
   uint8_t copy[128];
@@ -57,8 +66,9 @@ static size_t mend(const struct encoding *e, const uint8_t *block, uint8_t *code
     else mxq_put16(copy + first * 2, (uint16_t)(inf - 1));
   }
   /* Without finite values MSE has no error to weigh: a tie, which the smaller byte takes. */
-  enum mxq_scale_rule rule = !any && e->rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : e->rule;
-  if (job->kernels->encode[job->element][job->lane](copy, 1, codes, scale, rule)) return 32;
+  struct mxq_recipe recipe = e->recipe;
+  if (!any) recipe.plan.mse = false;
+  if (run_kernel(job, &recipe, copy, 1, codes, scale, flat)) return 32;
   unsigned bits = mxq_element_bits(job->element), largest = 0;
   static const unsigned most[] = {
 #define X(ID, name, E, M, TOP) [MXQ_##ID] = MXQ_EL_MAX_CODE(E, M, MXQ_TOP_##TOP),
@@ -100,7 +110,7 @@ static void measure(const struct mxq_job *job, const uint8_t *src, size_t n, con
   const float *x = copy;
   if (job->lane == MXQ_LANE_F32 && (uintptr_t)src % sizeof *x == 0) x = (const float *)(const void *)src;
   else widen(src, job->lane, n, copy);
-  job->kernels->decode[job->element][MXQ_LANE_F32](codes, scales, (n + MXQ_BLOCK - 1) / MXQ_BLOCK, y);
+  job->kernels->decode[job->element][MXQ_LANE_F32](codes, scales, (n + MXQ_BLOCK - 1) / MXQ_BLOCK, y, false);
   job->kernels->measure(x, y, scales, n, job->element, stats);
 }
 
@@ -109,10 +119,10 @@ static bool encode_run(struct encoding *e, const uint8_t *src, size_t n, uint8_t
                        struct mxq_stats *stats) {
   const struct mxq_job *job = &e->job;
   const size_t blocks = (n + MXQ_BLOCK - 1) / MXQ_BLOCK, block_bytes = mxq_block_bytes(job->element);
-  size_t bad = job->kernels->encode[job->element][job->lane](src, blocks, codes, scales, e->rule);
+  size_t bad = run_kernel(job, &e->recipe, src, blocks, codes, scales, flat);
   for (size_t i = 0; bad && e->nonfinite != MXQ_NONFINITE_BLOCK && i < blocks; i++) {
     if (scales[i] != 255) continue;
-    size_t at = mend(e, src + i * MXQ_BLOCK * job->size, codes + i * block_bytes, scales + i);
+    size_t at = mend(e, src + i * MXQ_BLOCK * job->size, codes + i * block_bytes, scales + i, flat + i * MXQ_BLOCK);
     if (at == MXQ_BLOCK) continue;
     uint64_t index = flat + i * MXQ_BLOCK + at, seen = atomic_load(&e->first_bad);
     while (index < seen && !atomic_compare_exchange_weak(&e->first_bad, &seen, index)) continue;
@@ -174,7 +184,7 @@ enum mxq_status mxq_encode(enum mxq_format format, enum mxq_dtype dtype, const v
   if (numerics) n = *numerics;
   enum mxq_status status = mxq_numerics_resolve(format, &n, err);
   if (status != MXQ_OK) return status;
-  e.rule = n.scale_rule;
+  mxq_recipe_make(&e.recipe, mxq_format_element(format), &n);
   e.nonfinite = n.nonfinite;
   if (!mxq_job_init(&e.job, format, dtype, shape, threads))
     return mxq_fail(err, MXQ_ERR_USAGE, NULL, "The shape is larger than any memory.");

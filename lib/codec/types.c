@@ -80,6 +80,6 @@ float mxq_element_value(enum mxq_element element, uint8_t code) {
   uint8_t codes[32] = {(uint8_t)(code & ((1u << elements[element].bits) - 1))};
   const uint8_t one = 127;
   float values[32];
-  mxq_kernels_scalar.decode[element][MXQ_LANE_F32](codes, &one, 1, values);
+  mxq_kernels_scalar.decode[element][MXQ_LANE_F32](codes, &one, 1, values, false);
   return values[0];
 }

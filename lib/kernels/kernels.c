@@ -39,8 +39,11 @@ static void merge(struct mxq_kernels *out, enum mxq_cpu level) {
     for (int e = 0; e < MXQ_ELEMENT_COUNT; e++)
       for (int l = 0; l < MXQ_LANES; l++) {
         if (from->encode[e][l]) out->encode[e][l] = from->encode[e][l];
+        if (from->encode_any[e][l]) out->encode_any[e][l] = from->encode_any[e][l];
         if (from->decode[e][l]) out->decode[e][l] = from->decode[e][l];
       }
+    for (int i = 0; i < 2; i++)
+      if (from->turn[i]) out->turn[i] = from->turn[i];
   }
 }
 

@@ -18,12 +18,26 @@ enum mxq_lane { MXQ_LANE_F32, MXQ_LANE_BF16, MXQ_LANE_F16, MXQ_LANES };
 #define MXQ_LANE_OF(dtype) ((enum mxq_lane)((dtype) - MXQ_F32))
 
 /*
- * Encodes by `rule`, which is in force (not DEFAULT) and offered for the element type. A block with NaN or Inf gets byte 255 and zero
- * codes. Returns the number of blocks with byte 255.
+ * Encodes by `recipe`, which was made for the element type (recipe.h). A block with NaN or Inf gets byte 255 and zero codes, unless the
+ * recipe says otherwise. Returns the number of blocks with byte 255.
  */
-typedef size_t mxq_encode_fn(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, enum mxq_scale_rule rule);
-/* Decodes; returns the number of results that are infinite though their f32 value was finite. */
-typedef size_t mxq_decode_fn(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst);
+struct mxq_recipe;
+typedef size_t mxq_encode_fn(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, const struct mxq_recipe *recipe);
+/* Where scalars stand in the source tensor: element i of block j has index first + j * block_step + i * element_step. */
+struct mxq_place {
+  uint64_t first, block_step, element_step;
+};
+/* The same for any recipe; only STOCHASTIC looks at the place. */
+typedef size_t mxq_encode_any_fn(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, const struct mxq_recipe *recipe,
+                                 const struct mxq_place *place);
+/* Decodes; returns the number of results that are infinite though their f32 value was finite. `stream`: the result is larger than caches. */
+typedef size_t mxq_decode_fn(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst, bool stream);
+
+/*
+ * Turns a tile: lines x columns scalars of 2 or 4 bytes (src_stride bytes from line to line) to columns x lines (dst_stride). Any sizes,
+ * any alignment.
+ */
+typedef void mxq_turn_fn(const void *src, size_t src_stride, size_t lines, size_t columns, void *dst, size_t dst_stride);
 
 /*
  * Adds to *stats what n scalars and their codes show: f32 values `x`, the f32 values `y` that the codes decode to (the last block of x
@@ -31,9 +45,14 @@ typedef size_t mxq_decode_fn(const uint8_t *codes, const uint8_t *scales, size_t
  */
 typedef void mxq_measure_fn(const float *x, const float *y, const uint8_t *scales, size_t n, enum mxq_element element, struct mxq_stats *stats);
 
-/* One row of the table, or all rows merged. A slot that a row does not fill is NULL; row SCALAR and the merged table are full. */
+/*
+ * One row of the table, or all rows merged. A slot that a row does not fill is NULL; row SCALAR and the merged table are full.
+ * encode: plain recipes only. turn: by bytes of a scalar, 2 and 4.
+ */
 struct mxq_kernels {
   mxq_encode_fn *encode[MXQ_ELEMENT_COUNT][MXQ_LANES];
+  mxq_encode_any_fn *encode_any[MXQ_ELEMENT_COUNT][MXQ_LANES];
+  mxq_turn_fn *turn[2];
   mxq_decode_fn *decode[MXQ_ELEMENT_COUNT][MXQ_LANES];
   mxq_measure_fn *measure;
 };

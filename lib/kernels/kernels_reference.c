@@ -5,7 +5,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "lib/kernels/kernels.h"
+#include "lib/kernels/recipe.h"
 
 struct type { int e, m, top; };
 static const struct type types[] = {
@@ -151,6 +151,128 @@ static uint64_t rounded(double x, int exponent_bits, int mantissa_bits, size_t *
   return sign | bits;
 }
 
+/* ---- other tools' rules ---- */
+
+/* log2 rounded to an f32: glibc's log2f is that wherever the result is near a whole number. */
+static float log2_f32(double x) { return (float)log2(x); }
+
+/* The byte by a rule that only other tools have; amax is normal. */
+static int peer_scale_of(const struct table *table, double amax, enum mxq_scale_rule rule) {
+  int emax = exponent_of(table->largest), e = exponent_of(amax);
+  double mantissa = ldexp(amax, -e);
+  switch (rule) {
+    case MXQ_SCALE_EVEN: e += mantissa >= 2 - ldexp(1, -9); break; /* Quark's MXINT8 */
+    case MXQ_SCALE_EVEN_175: e += mantissa >= 1.75; break;
+    case MXQ_SCALE_EVEN_STRICT: e += mantissa > 1.75; break;
+    case MXQ_SCALE_EVEN_STRICT_LOG2F: e = (int)floorf(log2_f32(ldexp(mantissa + 0.25 - ldexp(1, -23), e))); break;
+    case MXQ_SCALE_FLOOR_LOG2F: e = (int)floorf(log2_f32(amax)); break;
+    case MXQ_SCALE_CEIL_LOG2F: e = (int)ceilf(log2_f32(amax)); break;
+    case MXQ_SCALE_RCEIL_LOG2F: return clamp((int)ceilf(log2_f32((float)amax / (float)table->largest)) + 127, 254);
+    case MXQ_SCALE_RCEIL_725_LOG2F: return clamp((int)ceilf(log2_f32((float)amax / 7.25f)) + 127, 254);
+    case MXQ_SCALE_NEAREST_LOG2F: e = (int)floorf((float)(log2_f32(amax) + 0.5f)); break;
+    default: break;
+  }
+  return clamp(e + 127 - emax, 254);
+}
+
+/* Philox4x32-10 as published: two multiplications and two keys a round. */
+static uint32_t philox(uint64_t seed, uint64_t index) {
+  uint32_t c[4] = {(uint32_t)(index / 4), (uint32_t)(index / 4 >> 32), 0, 0}, k[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+  for (int round = 0; round < 10; round++) {
+    uint64_t a = 0xd2511f53ull * c[0], b = 0xcd9e8d57ull * c[2];
+    uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ k[0], (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k[1], (uint32_t)a};
+    memcpy(c, next, sizeof c);
+    k[0] += 0x9e3779b9;
+    k[1] += 0xbb67ae85;
+  }
+  return c[index % 4];
+}
+
+/* The code of source value x, which is v after the division by the scale. */
+static unsigned rounded_code(const struct table *table, const struct mxq_recipe *r, double x, double v, uint64_t index) {
+  const int bits = width(table->t);
+  unsigned sign_bit = 1u << (bits - 1), low = 0, code;
+  double a = fabs(v), f32 = (float)a;
+  bool integer = types[table->t].top == MXQ_TOP_INTEGER;
+  while (low + 1 < sign_bit && isfinite(table->values[low + 1]) && table->values[low + 1] <= a) low++;
+  if (a >= table->largest) {
+    code = low;
+  } else {
+    double step = table->values[low + 1] - table->values[low], part = (a - table->values[low]) / step; /* exact: steps are powers of two */
+    bool up = false;
+    switch (r->round) {
+      case MXQ_ROUND_HALF_AWAY: up = part >= 0.5; break;
+      case MXQ_ROUND_HALF_ZERO: up = part > 0.5; break;
+      case MXQ_ROUND_TRUNC: break;
+      case MXQ_ROUND_STOCHASTIC: up = (double)philox(r->seed, index) < floor(ldexp(part, 32)); break;
+      default: up = part > 0.5 || (part == 0.5 && low % 2 == 1);
+    }
+    if (r->half_trap && r->round != MXQ_ROUND_TRUNC && low == 0 && part == 0.5 - ldexp(1, -25)) up = true;
+    if (r->log2f_grid && r->round == MXQ_ROUND_TRUNC && low > 0 && floorf(log2_f32(a)) > exponent_of(a)) { /* the coarser grid of the next binade */
+      while (low > 0 && fmod(table->values[low], 2 * step) != 0) low--;
+    }
+    code = low + up;
+  }
+  if (integer) return signbit(v) ? (256 - code) % 256 : code;
+  bool minus = signbit(x);
+  if (code == 0 && r->neg_zero == MXQ_NEG_ZERO_DROP) minus = false;
+  if (code == 0 && r->neg_zero == MXQ_NEG_ZERO_EXACT && x == 0) minus = false;
+  if (code == 0 && r->neg_zero == MXQ_NEG_ZERO_SCALED && f32 == 0) minus = false;
+  if (code == 0 && r->neg_zero == MXQ_NEG_ZERO_MODELOPT && table->t == MXQ_E2M1 && f32 == 0) minus = true;
+  return minus ? code | sign_bit : code;
+}
+
+static double error_sum_any(const struct table *table, const struct mxq_recipe *r, const double v[32], int b, const uint64_t index[32]) {
+  double d[32];
+  for (int i = 0; i < 32; i++) {
+    double y = ldexp(v[i], 127 - b);
+    float f = (float)(y - table->values[rounded_code(table, r, v[i], y, index[i])]);
+    d[i] = (double)f * (double)f;
+  }
+  for (int n = 16; n > 0; n /= 2)
+    for (int i = 0; i < n; i++) d[i] += d[i + n];
+  return d[0];
+}
+
+static size_t encode_any(enum mxq_element t, enum mxq_lane lane, const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,
+                         const struct mxq_recipe *r, const struct mxq_place *place) {
+  size_t size = lane == MXQ_LANE_F32 ? 4 : 2, block_bytes = (size_t)width(t) * 4, bad = 0;
+  struct table table;
+  table_init(&table, t);
+  for (size_t i = 0; i < blocks; i++) {
+    double v[32], amax = 0;
+    uint64_t index[32];
+    bool nan = false, inf = false, some = true;
+    for (size_t j = 0; j < 32; j++) {
+      v[j] = load((const uint8_t *)src + (32 * i + j) * size, lane);
+      index[j] = place ? place->first + i * place->block_step + j * place->element_step : 0;
+      nan = nan || isnan(v[j]);
+      inf = inf || isinf(v[j]);
+      if (!isfinite(v[j])) v[j] = 0;
+      if (fabs(v[j]) > amax) amax = fabs(v[j]);
+    }
+    bool standard = r->rule <= MXQ_SCALE_MSE && !(t == MXQ_INT8 && r->rule == MXQ_SCALE_EVEN);
+    int b = amax == 0 ? r->zero_byte : standard ? scale_of(&table, amax, r->rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : r->rule) : peer_scale_of(&table, amax, r->rule);
+    if (nan || inf) {
+      if (r->bad == MXQ_BAD_BLOCK) b = 255;
+      if (r->bad == MXQ_BAD_BYTES) b = nan ? r->nan_byte : r->inf_byte;
+      if (r->bad == MXQ_BAD_IGNORED && inf) b = 0;
+      some = r->bad == MXQ_BAD_IGNORED && !inf;
+    }
+    some = some && b != 255;
+    if (some && b < 254 && r->rule == MXQ_SCALE_MSE && error_sum_any(&table, r, v, b + 1, index) * 4 < error_sum_any(&table, r, v, b, index)) b++;
+    scales[i] = (uint8_t)b;
+    bad += b == 255;
+    memset(codes + i * block_bytes, 0, block_bytes);
+    for (size_t j = 0; some && j < 32; j++) {
+      unsigned code = rounded_code(&table, r, v[j], ldexp(v[j], 127 - b), index[j]);
+      for (int k = 0; k < width(t); k++)
+        if (code >> k & 1) codes[i * block_bytes + (j * (size_t)width(t) + (size_t)k) / 8] |= (uint8_t)(1u << ((j * (size_t)width(t) + (size_t)k) % 8));
+    }
+  }
+  return bad;
+}
+
 static size_t encode(enum mxq_element t, enum mxq_lane lane, const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,
                      enum mxq_scale_rule rule) {
   size_t size = lane == MXQ_LANE_F32 ? 4 : 2, block_bytes = (size_t)width(t) * 4, bad = 0;
@@ -202,10 +324,15 @@ static size_t decode(enum mxq_element t, enum mxq_lane lane, const uint8_t *code
 }
 
 #define ONE(name, ID, lane, LANE)                                                                                            \
-  static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, enum mxq_scale_rule rule) { \
-    return encode(MXQ_##ID, MXQ_LANE_##LANE, src, blocks, codes, scales, rule);                                              \
+  static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, const struct mxq_recipe *recipe) { \
+    return encode(MXQ_##ID, MXQ_LANE_##LANE, src, blocks, codes, scales, recipe->rule);                                      \
   }                                                                                                                          \
-  static size_t decode_##name##_##lane(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst) {              \
+  static size_t encode_any_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,                   \
+                                           const struct mxq_recipe *r, const struct mxq_place *place) {                      \
+    return encode_any(MXQ_##ID, MXQ_LANE_##LANE, src, blocks, codes, scales, r, place);                                      \
+  }                                                                                                                          \
+  static size_t decode_##name##_##lane(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst, bool stream) { \
+    (void)stream;                                                                                                            \
     return decode(MXQ_##ID, MXQ_LANE_##LANE, codes, scales, blocks, dst);                                                    \
   }
 #define X(ID, name, E, M, TOP) ONE(name, ID, f32, F32) ONE(name, ID, bf16, BF16) ONE(name, ID, f16, F16)
@@ -215,6 +342,11 @@ static size_t decode(enum mxq_element t, enum mxq_lane lane, const uint8_t *code
 const struct mxq_kernels mxq_kernels_reference = {
 #define X(ID, name, E, M, TOP) [MXQ_##ID] = {encode_##name##_f32, encode_##name##_bf16, encode_##name##_f16},
   .encode = {
+#include "lib/kernels/element_types.def"
+  },
+#undef X
+#define X(ID, name, E, M, TOP) [MXQ_##ID] = {encode_any_##name##_f32, encode_any_##name##_bf16, encode_any_##name##_f16},
+  .encode_any = {
 #include "lib/kernels/element_types.def"
   },
 #undef X

@@ -24,7 +24,7 @@ static inline float mxq_pow2_of_byte(int b) {
   return f;
 }
 
-static inline __attribute__((always_inline)) struct mxq_scale_plan mxq_scale_plan(int e, int m, int top, enum mxq_scale_rule rule) {
+static inline struct mxq_scale_plan mxq_scale_plan_of(int e, int m, int top, enum mxq_scale_rule rule) {
   struct mxq_scale_plan p = {.emax = MXQ_EL_EMAX(e, top), .top = 254};
   if (rule == MXQ_SCALE_AUTO) {
     p.top = 254 - p.emax;

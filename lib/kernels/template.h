@@ -10,7 +10,7 @@
 #include <string.h>
 #include "lib/base/bytes.h"
 #include "lib/kernels/measure.h"
-#include "lib/kernels/scale.h"
+#include "lib/kernels/recipe.h"
 
 #define CAT2(a, b) a##b
 #define CAT(a, b) CAT2(a, b)
@@ -208,6 +208,8 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
 }
 #endif
 
+#include "lib/kernels/template_any.h"
+
 /* ---- the functions ---------------------------------------------------------------------------------------------------- */
 
 #define WIDTH_E2M1 4
@@ -219,8 +221,8 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
 
 #define ENCODE(ID, name, E, M, TOP, lane, size)                                                                       \
   static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,               \
-                                       enum mxq_scale_rule rule) {                                                    \
-    const struct mxq_scale_plan plan = mxq_scale_plan(E, M, MXQ_TOP_##TOP, rule);                                     \
+                                       const struct mxq_recipe *recipe) {                                             \
+    const struct mxq_scale_plan plan = recipe->plan;                                                                  \
     const uint8_t *in = src;                                                                                          \
     size_t bad = 0;                                                                                                   \
     for (size_t i = 0; i < blocks; i++, in += 32 * size, codes += 4 * WIDTH_##ID) {                                   \
@@ -243,7 +245,8 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
   }
 
 #define DECODE(ID, name, E, M, TOP, lane, size)                                                                       \
-  static size_t decode_##name##_##lane(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst) {       \
+  static size_t decode_##name##_##lane(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst, bool stream) { \
+    (void)stream;                                                                                                     \
     uint8_t *out = dst;                                                                                               \
     size_t lost = 0;                                                                                                  \
     for (size_t i = 0; i < blocks; i++, out += 32 * size, codes += 4 * WIDTH_##ID) {                                  \
@@ -264,6 +267,9 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
   ENCODE(ID, name, E, M, TOP, f32, 4)       \
   ENCODE(ID, name, E, M, TOP, bf16, 2)      \
   ENCODE(ID, name, E, M, TOP, f16, 2)       \
+  ENCODE_ANY(ID, name, E, M, TOP, f32, 4)   \
+  ENCODE_ANY(ID, name, E, M, TOP, bf16, 2)  \
+  ENCODE_ANY(ID, name, E, M, TOP, f16, 2)   \
   DECODE(ID, name, E, M, TOP, f32, 4)       \
   DECODE(ID, name, E, M, TOP, bf16, 2)      \
   DECODE(ID, name, E, M, TOP, f16, 2)       \
@@ -274,6 +280,11 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
 const struct mxq_kernels CAT(mxq_kernels_, MXQ_ROW) = {
 #define X(ID, name, E, M, TOP) [MXQ_##ID] = {encode_##name##_f32, encode_##name##_bf16, encode_##name##_f16},
   .encode = {
+#include "lib/kernels/element_types.def"
+  },
+#undef X
+#define X(ID, name, E, M, TOP) [MXQ_##ID] = {encode_any_##name##_f32, encode_any_##name##_bf16, encode_any_##name##_f16},
+  .encode_any = {
 #include "lib/kernels/element_types.def"
   },
 #undef X

@@ -40,11 +40,11 @@ START_TEST(all_codes_at_all_scales_decode_to_the_reference_s_bits) {
     }
   }
   for (int l = 0; l < MXQ_LANES; l++) {
-    size_t lost = mxq_kernels_reference.decode[e][l](codes, scales, blocks, want), n = blocks * 32 * lane_size(l);
+    size_t lost = mxq_kernels_reference.decode[e][l](codes, scales, blocks, want, false), n = blocks * 32 * lane_size(l);
     for (int row = 1; row < MXQ_CPU_COUNT; row++) {
       if (!row_runs(row)) continue;
       memset(got, 0xa5, n);
-      ck_assert_uint_eq(mxq_kernel_rows[row]->decode[e][l](codes, scales, blocks, got), lost);
+      ck_assert_uint_eq(mxq_kernel_rows[row]->decode[e][l](codes, scales, blocks, got, l == 0), lost);
       expect_same("values", row, e, l, 0, got, want, n, 32 * lane_size(l));
     }
   }
@@ -152,12 +152,12 @@ START_TEST(kernels_touch_exactly_their_blocks_at_any_alignment) {
             for (size_t i = 0; i < n * 32; i++) put_scalar(s, i, l, f[i]);
             memset(codes.data, 0xa5, off);
             memset(back.data, 0xa5, off);
-            mxq_kernel_rows[row]->encode[e][l](s, n, k, b, MXQ_SCALE_AUTO);
-            mxq_kernels_reference.encode[e][l](s, n, want_codes, want_scales, MXQ_SCALE_AUTO);
+            mxq_kernel_rows[row]->encode[e][l](s, n, k, b, recipe_of(e, MXQ_SCALE_AUTO));
+            mxq_kernels_reference.encode[e][l](s, n, want_codes, want_scales, recipe_of(e, MXQ_SCALE_AUTO));
             ck_assert_int_eq(memcmp(k, want_codes, narrow), 0);
             ck_assert_int_eq(memcmp(b, want_scales, n), 0);
-            mxq_kernel_rows[row]->decode[e][l](k, b, n, d);
-            mxq_kernels_reference.decode[e][l](want_codes, want_scales, n, want);
+            mxq_kernel_rows[row]->decode[e][l](k, b, n, d, at_end);
+            mxq_kernels_reference.decode[e][l](want_codes, want_scales, n, want, false);
             ck_assert_int_eq(memcmp(d, want, wide), 0);
             for (size_t i = 0; i < off; i++) ck_assert(codes.data[i] == 0xa5 && back.data[i] == 0xa5);
             guarded_free(&src);

@@ -84,10 +84,10 @@ START_TEST(values_once_quantized_are_quantized_to_themselves) {
           uint32_t w = next_random(&seed);
           put_scalar(values, i, l, (w & 0x807fffff) | (118 + w % 9 + i / 32 % 5) << 23);
         }
-        ck_assert_uint_eq(k->encode[_i][l](values, blocks, codes, scales, rules[r]), 0);
-        ck_assert_uint_eq(k->decode[_i][l](codes, scales, blocks, values), 0);
-        k->encode[_i][l](values, blocks, codes, scales, rules[r]);
-        k->decode[_i][l](codes, scales, blocks, again);
+        ck_assert_uint_eq(k->encode[_i][l](values, blocks, codes, scales, recipe_of(_i, rules[r])), 0);
+        ck_assert_uint_eq(k->decode[_i][l](codes, scales, blocks, values, false), 0);
+        k->encode[_i][l](values, blocks, codes, scales, recipe_of(_i, rules[r]));
+        k->decode[_i][l](codes, scales, blocks, again, false);
         expect_same("values", row, _i, l, rules[r], again, values, blocks * 32 * lane_size(l), 32 * lane_size(l));
       }
   free(codes);

@@ -40,7 +40,7 @@ static void ask_codes(struct sweep *w) {
       for (unsigned m = 0; m < count; m++) {
         float block[32] = {ldexpf(1, emax), (sign ? -1 : 1) * ldexpf(1 + ldexpf((float)m, -w->mantissa_bits), d)};
         uint8_t codes[32], scale;
-        mxq_kernels_reference.encode[w->element][MXQ_LANE_F32](block, 1, codes, &scale, MXQ_SCALE_FLOOR);
+        mxq_kernels_reference.encode[w->element][MXQ_LANE_F32](block, 1, codes, &scale, recipe_of(w->element, MXQ_SCALE_FLOOR));
         ck_assert_uint_eq(scale, 127);
         w->code[sign][d - LOWEST][m] = (uint8_t)((codes[w->bits / 8] | codes[w->bits / 8 + 1] << 8) >> w->bits % 8 & ((1u << w->bits) - 1));
       }
@@ -57,7 +57,7 @@ static unsigned code_of(const struct sweep *w, unsigned pattern, int b) {
 static uint64_t run_batch(struct sweep *w, size_t blocks, int b, enum mxq_scale_rule rule) {
   for (int row = 1; row < MXQ_CPU_COUNT; row++) {
     if (!row_runs(row)) continue;
-    ck_assert_uint_eq(mxq_kernel_rows[row]->encode[w->element][w->lane](w->src, blocks, w->got, w->scales, rule), 0);
+    ck_assert_uint_eq(mxq_kernel_rows[row]->encode[w->element][w->lane](w->src, blocks, w->got, w->scales, recipe_of(w->element, rule)), 0);
     for (size_t i = 0; i < blocks; i++) ck_assert_msg(w->scales[i] == b, "row %d: byte %d, not %d", row, w->scales[i], b);
     expect_same("codes", row, w->element, w->lane, rule, w->got, w->want, blocks * w->per_block, w->per_block);
   }
@@ -81,12 +81,12 @@ static uint64_t sweep_rule(struct sweep *w, enum mxq_scale_rule rule) {
   for (unsigned p = 0; p < infinite; p++) {
     uint16_t block[32] = {(uint16_t)p};
     uint8_t codes[32];
-    mxq_kernels_reference.encode[w->element][w->lane](block, 1, codes, &w->byte_of[p], rule);
+    mxq_kernels_reference.encode[w->element][w->lane](block, 1, codes, &w->byte_of[p], recipe_of(w->element, rule));
     anchor[w->byte_of[p]] = p;
     for (int row = 1; row < MXQ_CPU_COUNT; row++) {
       uint8_t scale;
       if (!row_runs(row)) continue;
-      mxq_kernel_rows[row]->encode[w->element][w->lane](block, 1, codes, &scale, rule);
+      mxq_kernel_rows[row]->encode[w->element][w->lane](block, 1, codes, &scale, recipe_of(w->element, rule));
       ck_assert_msg(scale == w->byte_of[p], "row %d, amax %04x: byte %d, not %d", row, p, scale, w->byte_of[p]);
     }
   }
