@@ -23,7 +23,7 @@ _mxquant()
     --rule) # REGEX=FORMAT: the format, once there is an equals sign
       if [[ ${COMP_WORDS[COMP_CWORD-1]} == = ]]; then mapfile -t COMPREPLY < <(compgen -W "$formats" -- "$cur"); fi
       return ;;
-    --scale-rule) mapfile -t COMPREPLY < <(compgen -W 'auto floor ceil even rceil rceil-725 mse' -- "$cur"); return ;;
+    --scale-rule) mapfile -t COMPREPLY < <(compgen -W 'auto floor ceil even rceil rceil-725 mse even-175 even-strict floor-log2f ceil-log2f rceil-log2f rceil-725-log2f even-strict-log2f nearest-log2f' -- "$cur"); return ;;
     --round) mapfile -t COMPREPLY < <(compgen -W 'rne' -- "$cur"); return ;;
     --compat) mapfile -t COMPREPLY < <(compgen -W 'ocp torchao' -- "$cur"); return ;;
     --nonfinite) mapfile -t COMPREPLY < <(compgen -W 'error block saturate' -- "$cur"); return ;;

@@ -9,7 +9,7 @@
 #include "tools/report.h"
 
 static const char *scale_rule_name(int i) { return mxq_scale_rule_name((enum mxq_scale_rule)i); }
-static const char *round_name(int i) { return mxq_round_name((enum mxq_round)i); }
+static const char *round_name(int i) { return i == MXQ_ROUND_STOCHASTIC ? "stochastic:SEED" : mxq_round_name((enum mxq_round)i); }
 static const char *compat_name(int i) { return mxq_compat_name((enum mxq_compat)i); }
 static const char *nonfinite_name(int i) { return mxq_nonfinite_name((enum mxq_nonfinite)i); }
 static const char *format_name(int i) { return mxq_format_name((enum mxq_format)i); }
@@ -119,15 +119,19 @@ bool option_take(struct args *args, enum option_id id, const char *value) {
       q->numerics.scale_rule = (enum mxq_scale_rule)i;
     break;
   case OPT_ROUND:
-    if (CHOOSE(round_name, 1, MXQ_ROUND_COUNT - 1))
-      q->numerics.round = (enum mxq_round)i;
-    break;
+    if (mxq_rounding_parse(value, &q->numerics.round, &q->numerics.seed))
+      break;
+    if (strncmp(value, "stochastic", 10) == 0)
+      complain_usage(args, "'%s' for --round: it takes a seed, as stochastic:42, 0 to 18446744073709551615", value);
+    else
+      choose(args, id, value, round_name, 1, MXQ_ROUND_COUNT - 1);
+    return false;
   case OPT_COMPAT:
     if (CHOOSE(compat_name, 1, MXQ_COMPAT_COUNT - 1))
       q->numerics.compat = (enum mxq_compat)i;
     break;
   case OPT_NONFINITE:
-    if (CHOOSE(nonfinite_name, 0, MXQ_NONFINITE_COUNT - 1))
+    if (CHOOSE(nonfinite_name, 0, MXQ_NONFINITE_SATURATE))
       q->numerics.nonfinite = (enum mxq_nonfinite)i;
     break;
   case OPT_RAGGED:

@@ -105,7 +105,7 @@ MXQ_API const char *mxq_scale_rule_name(enum mxq_scale_rule rule);
 MXQ_API const char *mxq_round_name(enum mxq_round round);
 MXQ_API const char *mxq_compat_name(enum mxq_compat compat);
 MXQ_API const char *mxq_nonfinite_name(enum mxq_nonfinite nonfinite);
-MXQ_API const char *mxq_neg_zero_name(enum mxq_neg_zero neg_zero); /* "keep", "drop", "exact", "scaled", "modelopt" */
+MXQ_API const char *mxq_neg_zero_name(enum mxq_neg_zero neg_zero); /* "keep", "drop", "mx", "mx-scaled", "modelopt" */
 MXQ_API bool mxq_scale_rule_parse(const char *name, enum mxq_scale_rule *rule);
 /* "stochastic" needs its seed from elsewhere: mxq_rounding_parse takes "stochastic:SEED". */
 MXQ_API bool mxq_round_parse(const char *name, enum mxq_round *round);
@@ -140,6 +140,12 @@ struct mxq_rows {
   size_t value_stride;   /* of the f32 / bf16 / f16 side */
   size_t codes_stride;
   size_t scales_stride;
+  /*
+   * Where the scalars stand in the source tensor: only STOCHASTIC rounding asks. The tensor is matrices of k lines by `inner` columns, whose columns
+   * are the rows here (inner 0 or 1: rows are rows). first: row * K + column of the first scalar, counted from the tensor's first row; where a call
+   * takes a part of a row, or rows as one, inner must be 1. Scalar f in that order has index (r / inner * K + c) * inner + r % inner, r = f / K, c = f % K.
+   */
+  uint64_t first, inner;
 };
 
 /*

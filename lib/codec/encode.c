@@ -16,6 +16,7 @@ struct encoding {
   struct mxq_job job;
   const uint8_t *src;
   uint8_t *codes, *scales;
+  size_t k;                     /* of a row, as asked */
   struct mxq_recipe recipe;
   enum mxq_nonfinite nonfinite;
   struct mxq_stats *stats;      /* one a piece, or NULL */
@@ -34,12 +35,24 @@ static void put_code(uint8_t *codes, unsigned bits, size_t at, unsigned code) {
   }
 }
 
-/* Blocks that follow one another in a row; flat: index of the first scalar. */
-static size_t run_kernel(const struct mxq_job *job, const struct mxq_recipe *recipe, const uint8_t *src, size_t blocks, uint8_t *codes,
+/* Blocks that follow one another, in one row unless rows have no padding; flat: number of the first scalar. */
+static size_t run_kernel(const struct encoding *e, const struct mxq_recipe *recipe, const uint8_t *src, size_t blocks, uint8_t *codes,
                          uint8_t *scales, uint64_t flat) {
-  const struct mxq_place place = {flat, MXQ_BLOCK, 1};
+  const struct mxq_job *job = &e->job;
   if (recipe->plain) return job->kernels->encode[job->element][job->lane](src, blocks, codes, scales, recipe);
-  return job->kernels->encode_any[job->element][job->lane](src, blocks, codes, scales, recipe, &place);
+  mxq_encode_any_fn *encode = job->kernels->encode_any[job->element][job->lane];
+  const uint64_t inner = job->shape.inner;
+  if (recipe->round != MXQ_ROUND_STOCHASTIC || inner <= 1)
+    return encode(src, blocks, codes, scales, recipe, &(struct mxq_place){job->shape.first + flat, MXQ_BLOCK, 1});
+  size_t bad = 0;
+  for (size_t done = 0, now; done < blocks; done += now) { /* a row at a time */
+    uint64_t f = job->shape.first + flat + done * MXQ_BLOCK, row = f / e->k, column = f % e->k;
+    uint64_t left = (e->k - column + MXQ_BLOCK - 1) / MXQ_BLOCK;
+    now = left < blocks - done ? (size_t)left : blocks - done;
+    const struct mxq_place place = {(row / inner * e->k + column) * inner + row % inner, MXQ_BLOCK * inner, inner};
+    bad += encode(src + done * MXQ_BLOCK * job->size, now, codes + done * mxq_block_bytes(job->element), scales + done, recipe, &place);
+  }
+  return bad;
 }
 
 /*
@@ -68,7 +81,7 @@ static size_t mend(const struct encoding *e, const uint8_t *block, uint8_t *code
   /* Without finite values MSE has no error to weigh: a tie, which the smaller byte takes. */
   struct mxq_recipe recipe = e->recipe;
   if (!any) recipe.plan.mse = false;
-  if (run_kernel(job, &recipe, copy, 1, codes, scale, flat)) return 32;
+  if (run_kernel(e, &recipe, copy, 1, codes, scale, flat)) return 32;
   unsigned bits = mxq_element_bits(job->element), largest = 0;
   static const unsigned most[] = {
 #define X(ID, name, E, M, TOP) [MXQ_##ID] = MXQ_EL_MAX_CODE(E, M, MXQ_TOP_##TOP),
@@ -119,7 +132,7 @@ static bool encode_run(struct encoding *e, const uint8_t *src, size_t n, uint8_t
                        struct mxq_stats *stats) {
   const struct mxq_job *job = &e->job;
   const size_t blocks = (n + MXQ_BLOCK - 1) / MXQ_BLOCK, block_bytes = mxq_block_bytes(job->element);
-  size_t bad = run_kernel(job, &e->recipe, src, blocks, codes, scales, flat);
+  size_t bad = run_kernel(e, &e->recipe, src, blocks, codes, scales, flat);
   for (size_t i = 0; bad && e->nonfinite != MXQ_NONFINITE_BLOCK && i < blocks; i++) {
     if (scales[i] != 255) continue;
     size_t at = mend(e, src + i * MXQ_BLOCK * job->size, codes + i * block_bytes, scales + i, flat + i * MXQ_BLOCK);
@@ -179,7 +192,7 @@ enum mxq_status mxq_encode(enum mxq_format format, enum mxq_dtype dtype, const v
                            uint8_t *scales, const struct mxq_numerics *numerics, unsigned threads, struct mxq_stats *stats,
                            struct mxq_error *err) {
   struct mxq_numerics n = {0};
-  struct encoding e = {.src = src, .codes = codes, .scales = scales};
+  struct encoding e = {.src = src, .codes = codes, .scales = scales, .k = shape->k};
   assert(dtype == MXQ_F32 || dtype == MXQ_BF16 || dtype == MXQ_F16);
   if (numerics) n = *numerics;
   enum mxq_status status = mxq_numerics_resolve(format, &n, err);

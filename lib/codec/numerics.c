@@ -26,8 +26,8 @@ static const char *const policies[MXQ_NONFINITE_COUNT] = {
 };
 
 static const char *const zeros[MXQ_NEG_ZERO_COUNT] = {
-  [MXQ_NEG_ZERO_DEFAULT] = "default", [MXQ_NEG_ZERO_KEEP] = "keep", [MXQ_NEG_ZERO_DROP] = "drop", [MXQ_NEG_ZERO_EXACT] = "exact",
-  [MXQ_NEG_ZERO_SCALED] = "scaled", [MXQ_NEG_ZERO_MODELOPT] = "modelopt",
+  [MXQ_NEG_ZERO_DEFAULT] = "default", [MXQ_NEG_ZERO_KEEP] = "keep", [MXQ_NEG_ZERO_DROP] = "drop", [MXQ_NEG_ZERO_EXACT] = "mx",
+  [MXQ_NEG_ZERO_SCALED] = "mx-scaled", [MXQ_NEG_ZERO_MODELOPT] = "modelopt",
 };
 
 static int find(const char *const *names, int first, int count, const char *name) {

@@ -59,7 +59,7 @@ static enum mxq_status make_item(const struct mxq_array *array, const struct mxq
   if (status != MXQ_OK)
     return mxq_fail_name(err, status, array->name);
   item->encode = true;
-  mxq_block_tensor(&item->out, d.format, d.axis_first, d.axis_last, &item->numerics);
+  mxq_block_item(item, d.format, d.axis_first, d.axis_last);
   return MXQ_OK;
 }
 

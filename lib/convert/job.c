@@ -41,8 +41,9 @@ enum mxq_status mxq_progress_add(struct mxq_progress *p, uint64_t n, const char 
   return p->call(p->user, p->done, p->total, tensor) ? mxq_fail(err, MXQ_ERR_CANCELLED, tensor, "cancelled") : MXQ_OK;
 }
 
-void mxq_block_tensor(struct mxq_tensor *t, enum mxq_format format, uint32_t axis_first, uint32_t axis_last,
-                      const struct mxq_numerics *numerics) {
+void mxq_block_item(struct mxq_job_item *item, enum mxq_format format, uint32_t axis_first, uint32_t axis_last) {
+  const struct mxq_numerics *numerics = &item->numerics;
+  struct mxq_tensor *t = &item->out;
   t->format = format;
   t->axis_first = axis_first;
   t->axis_last = axis_last;
@@ -55,7 +56,11 @@ void mxq_block_tensor(struct mxq_tensor *t, enum mxq_format format, uint32_t axi
   t->compat = mxq_compat_name(numerics->compat);
   t->round = mxq_round_name(numerics->round);
   t->nonfinite = mxq_nonfinite_name(numerics->nonfinite);
-  t->neg_zero = "keep";
+  t->neg_zero = mxq_neg_zero_name(numerics->neg_zero);
+  if (numerics->round == MXQ_ROUND_STOCHASTIC) {
+    snprintf(item->round_text, sizeof item->round_text, "%s:%" PRIu64, t->round, numerics->seed);
+    t->round = item->round_text;
+  }
 }
 
 /* Elements of the next chunk: whole rows, a piece of one row cut at a block, or, where rows have no padding, any whole blocks. */
@@ -126,7 +131,10 @@ static enum mxq_status encode_rows(struct run *r, const unsigned char *values, c
   if (!scales)
     scales = r->scales.data;
   struct mxq_error local = {0};
-  enum mxq_status status = mxq_encode(item->out.format, item->source_dtype, values, shape, r->codes.data, scales, &item->numerics,
+  struct mxq_rows placed = *shape;
+  placed.first = r->elements_done;
+  placed.inner = r->across.inner;
+  enum mxq_status status = mxq_encode(item->out.format, item->source_dtype, values, &placed, r->codes.data, scales, &item->numerics,
                                       r->job->threads, r->stats, &local);
   if (status == MXQ_ERR_NONFINITE) {
     uint64_t k = r->across.k, index = r->elements_done + local.offset;

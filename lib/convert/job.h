@@ -95,6 +95,7 @@ struct mxq_job_item {
   const void *data;                  /* the source's values when they are in memory, else NULL: tensor `index` of the reader */
   size_t index;
   struct mxq_numerics numerics;      /* resolved */
+  char round_text[32];               /* what out.round is, where it has a seed */
   uint64_t bytes_in;
 };
 struct mxq_job {
@@ -114,9 +115,9 @@ enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const
                             struct mxq_error *err);
 /* Bytes of the buffers that a run uses. */
 uint64_t mxq_job_peak(const struct mxq_job *job);
-/* Makes of an ordinary tensor what the writer is told of its MX form: blocked run, sizes, the options in force by name. */
-void mxq_block_tensor(struct mxq_tensor *tensor, enum mxq_format format, uint32_t axis_first, uint32_t axis_last,
-                      const struct mxq_numerics *numerics);
+/* Makes of an item's ordinary tensor what the writer is told of its MX form: blocked run, sizes, the options in force (item->numerics) by name. The item
+   may not move afterwards. */
+void mxq_block_item(struct mxq_job_item *item, enum mxq_format format, uint32_t axis_first, uint32_t axis_last);
 
 /* Progress: counts bytes and asks the caller now and then. */
 struct mxq_progress {

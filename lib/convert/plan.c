@@ -73,7 +73,7 @@ static void describe(const void *context, size_t i, struct mxq_job_item *item) {
     return;
   item->encode = true;
   item->numerics = p->numerics[e->format];
-  mxq_block_tensor(&item->out, e->format, e->axis_first, e->axis_last, &item->numerics);
+  mxq_block_item(item, e->format, e->axis_first, e->axis_last);
 }
 
 /* A weights archive gets every tensor, a program those that change. */

@@ -194,6 +194,10 @@ static unsigned rounded_code(const struct table *table, const struct mxq_recipe 
   unsigned sign_bit = 1u << (bits - 1), low = 0, code;
   double a = fabs(v), f32 = (float)a;
   bool integer = types[table->t].top == MXQ_TOP_INTEGER;
+  if (r->log2f_grid && r->round == MXQ_ROUND_TRUNC && !integer && a >= ldexp(1, 2 - (1 << (types[table->t].e - 1))) && floorf(log2_f32(a)) > exponent_of(a)) {
+    double step = ldexp(1, exponent_of(a) + 1 - types[table->t].m); /* the coarser grid of the next binade */
+    a = floor(a / step) * step;
+  }
   while (low + 1 < sign_bit && isfinite(table->values[low + 1]) && table->values[low + 1] <= a) low++;
   if (a >= table->largest) {
     code = low;
@@ -208,9 +212,6 @@ static unsigned rounded_code(const struct table *table, const struct mxq_recipe 
       default: up = part > 0.5 || (part == 0.5 && low % 2 == 1);
     }
     if (r->half_trap && r->round != MXQ_ROUND_TRUNC && low == 0 && part == 0.5 - ldexp(1, -25)) up = true;
-    if (r->log2f_grid && r->round == MXQ_ROUND_TRUNC && low > 0 && floorf(log2_f32(a)) > exponent_of(a)) { /* the coarser grid of the next binade */
-      while (low > 0 && fmod(table->values[low], 2 * step) != 0) low--;
-    }
     code = low + up;
   }
   if (integer) return signbit(v) ? (256 - code) % 256 : code;

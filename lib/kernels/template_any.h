@@ -60,18 +60,22 @@ INLINE void quantize_any(const uint32_t u[32], int b, int e_bits, int m, int top
   const int32_t most_code = MXQ_EL_MAX_CODE(e_bits, m, top);
   /* rest is compared with half: of equal ones `tie` decides (0: never up, 1: to even, 2: always up) */
   const int32_t tie = r->round == MXQ_ROUND_RNE ? 1 : r->round == MXQ_ROUND_HALF_AWAY ? 2 : 0;
-  const bool nearest = r->round <= MXQ_ROUND_HALF_ZERO, stochastic = r->round == MXQ_ROUND_STOCHASTIC, grid = r->log2f_grid && r->round == MXQ_ROUND_TRUNC;
+  const bool nearest = r->round <= MXQ_ROUND_HALF_ZERO, stochastic = r->round == MXQ_ROUND_STOCHASTIC, grid = r->log2f_grid && r->round == MXQ_ROUND_TRUNC && top != MXQ_TOP_INTEGER;
   const uint32_t trap = r->half_trap ? as_bits((0.5f - 0x1p-25f) * MXQ_POW2(MXQ_EL_EMIN(e_bits) - m)) : 0xffffffffu;
   const uint32_t keep_exact = r->neg_zero == MXQ_NEG_ZERO_EXACT, keep_scaled = r->neg_zero == MXQ_NEG_ZERO_SCALED;
   const uint32_t drop = r->neg_zero == MXQ_NEG_ZERO_DROP, eight = r->neg_zero == MXQ_NEG_ZERO_MODELOPT && e_bits == 2 && m == 1;
   for (int i = 0; i < 32; i++) {
     uint32_t a = u[i] & 0x7fffffff, sign = u[i] >> 31;
     uint32_t scaled = as_bits(as_float(a) * inverse);
-    int32_t y = least((int32_t)scaled, max), field = y >> 23;
-    if (grid && (y & 0x7fffff) >= (1 << 23) - log2f_below(field + 1)) field++;
-    int32_t e = top == MXQ_TOP_INTEGER ? emin : most(field, emin), shift = 23 - m + e - (y >> 23);
+    int32_t y = least((int32_t)scaled, max);
+    uint32_t coarse = 0; /* the grid of the next binade, before anything is clamped */
+    if (grid && (int32_t)(scaled >> 23) >= emin && (int32_t)(scaled & 0x7fffff) >= (1 << 23) - log2f_below((int32_t)(scaled >> 23) + 1)) {
+      y = (int32_t)scaled;
+      coarse = 1;
+    }
+    int32_t e = top == MXQ_TOP_INTEGER ? emin : most(y >> 23, emin), shift = 23 - m + e - (y >> 23);
     uint32_t significand = y >> 23 ? (uint32_t)(y & 0x7fffff) | 0x800000u : (uint32_t)(y & 0x7fffff) << 1;
-    uint32_t q = significand >> least(shift, 31); /* 24 bits: nothing is left from 24 on */
+    uint32_t q = (significand >> least(shift, 31)) & ~coarse; /* 24 bits: nothing is left from 24 on */
     uint32_t rest = shift < 32 ? significand << ((32 - shift) & 31) : significand >> least(shift - 32, 31); /* 2^-32 of a step; shift is never 0 */
     uint32_t up = stochastic ? words[i] < rest : nearest ? (rest > 0x80000000u) | ((rest == 0x80000000u) & (uint32_t)(tie == 2 || (tie == 1 && (q & 1)))) : 0;
     if (nearest) up |= scaled == trap;

@@ -84,7 +84,7 @@ static void compare_line(const char *dir, const struct golden_line *l) {
           float a, c;
           memcpy(&a, w + 4 * i, 4);
           memcpy(&c, y + 128 * b + 4 * i, 4);
-          ck_assert_msg((isnan(a) && isnan(c)) || memcmp(&a, &c, 4) == 0, "%s, row %s, block %ld, element %d: %a, the peer has %a", l->file,
+          ck_assert_msg((isnan(a) && isnan(c)) || memcmp(&a, &c, 4) == 0 || (element == MXQ_INT8 && a == c) /* it has one zero */, "%s, row %s, block %ld, element %d: %a, the peer has %a", l->file,
                         mxq_cpu_name((enum mxq_cpu)level), b, i, (double)c, (double)a);
         }
         continue;
@@ -113,7 +113,7 @@ static void compare_peer(const char *dir, const struct golden_line *l) {
 
 /* Peers of the presets, and how many files of each the large set has at least. */
 static const struct { const char *name; size_t files; } peers[] = {
-  {"torchao", 100}, {"torchao-0.18", 20}, {"ggml", 5}, {"gguf-py", 0}, {"compressed-tensors", 12}, {"microxcaling", 54}, {"fbgemm", 16},
+  {"torchao", 100}, {"torchao-0.18", 20}, {"ggml", 3}, {"gguf-py", 2}, {"compressed-tensors", 12}, {"microxcaling", 54}, {"fbgemm", 16},
   {"quark", 18}, {"mlx", 4}, {"modelopt", 6}, {"auto-round", 22},
 };
 
