@@ -24,8 +24,8 @@ _mxquant()
       if [[ ${COMP_WORDS[COMP_CWORD-1]} == = ]]; then mapfile -t COMPREPLY < <(compgen -W "$formats" -- "$cur"); fi
       return ;;
     --scale-rule) mapfile -t COMPREPLY < <(compgen -W 'auto floor ceil even rceil rceil-725 mse even-175 even-strict floor-log2f ceil-log2f rceil-log2f rceil-725-log2f even-strict-log2f nearest-log2f' -- "$cur"); return ;;
-    --round) mapfile -t COMPREPLY < <(compgen -W 'rne' -- "$cur"); return ;;
-    --compat) mapfile -t COMPREPLY < <(compgen -W 'ocp torchao' -- "$cur"); return ;;
+    --round) mapfile -t COMPREPLY < <(compgen -W 'rne half-away half-zero trunc stochastic:' -- "$cur"); return ;;
+    --compat) mapfile -t COMPREPLY < <(compgen -W 'ocp torchao torchao-0.18 ggml compressed-tensors microxcaling fbgemm quark mlx modelopt auto-round' -- "$cur"); return ;;
     --nonfinite) mapfile -t COMPREPLY < <(compgen -W 'error block saturate' -- "$cur"); return ;;
     --ragged) mapfile -t COMPREPLY < <(compgen -W 'pad keep' -- "$cur"); return ;;
     --target) mapfile -t COMPREPLY < <(compgen -W 'torch-2.11 torch-2.12' -- "$cur"); return ;;

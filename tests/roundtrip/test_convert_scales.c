@@ -58,7 +58,7 @@ START_TEST(the_buffers_of_a_run_are_bounded_whatever_the_tensor) {
         if (decision.format == MXQ_FORMAT_NONE)
           continue;
         struct mxq_job_item item = {.out = t, .encode = true, .source_dtype = t.dtype};
-        mxq_block_tensor(&item.out, decision.format, decision.axis_first, decision.axis_last, &item.numerics);
+        mxq_block_item(&item, decision.format, decision.axis_first, decision.axis_last);
         ck_assert_uint_eq(item.out.bytes, decision.code_bytes + decision.scale_bytes);
         struct mxq_job job = {.describe = same_item, .context = &item, .count = 1};
         ck_assert_uint_gt(mxq_job_peak(&job), 0);
