@@ -56,7 +56,9 @@ ok 'and nothing was written' test ! -e "$T/o"
 
 expect 'an unknown format lists the formats' 1 '' "'mxfp5' for --format; allowed: none, mxfp4, mxfp6-e2m3, mxfp6-e3m2, mxfp8-e4m3, mxfp8-e5m2, mxint8" quantize "$m" -o "$T/o" --format mxfp5
 expect 'an unknown scale rule lists the rules' 1 '' "allowed: auto, floor, ceil, even, rceil, rceil-725, mse" plan "$m" --format mxfp4 --scale-rule ceiling
-expect 'an unknown peer lists the peers' 1 '' 'allowed: ocp, torchao' plan "$m" --format mxfp4 --compat ggml
+expect 'an unknown peer lists the peers' 1 '' 'allowed: ocp, torchao, torchao-0.18, ggml, ' plan "$m" --format mxfp4 --compat nobody
+expect 'a peer without the format names those that it has' 1 '' 'ggml has no mxfp6-e2m3; it has mxfp4' plan "$m" --format mxfp6 --compat ggml
+expect 'stochastic rounding needs a seed' 1 '' 'it takes a seed, as stochastic:42' plan "$m" --format mxfp4 --round stochastic
 expect 'an unknown policy lists the policies' 1 '' 'allowed: block, error, saturate' plan "$m" --format mxfp4 --nonfinite ignore
 expect 'an unknown ragged policy lists both' 1 '' 'allowed: pad, keep' plan "$m" --format mxfp4 --ragged cut
 expect 'an unknown graph lists both' 1 '' 'allowed: each, none' plan "$m" --format mxfp4 --graph all

@@ -40,7 +40,7 @@ START_TEST(strides_and_odd_addresses_change_no_bit_and_leave_the_gaps_alone) {
   static uint8_t wide[ROWS * VS + 1], back[ROWS * VS + 1], codes[ROWS * CS + 1], scales[ROWS * SS + 1];
   float x[ROWS * K], y[ROWS * K];
   uint8_t c[ROWS * 72], b[ROWS * 3];
-  const struct mxq_rows dense = {.rows = ROWS, .k = K}, s = {ROWS, K, VS, CS, SS};
+  const struct mxq_rows dense = {.rows = ROWS, .k = K}, s = {.rows = ROWS, .k = K, .value_stride = VS, .codes_stride = CS, .scales_stride = SS};
   for (size_t i = 0; i < ROWS * K; i++) x[i] = weight(i);
   encode(MXQ_MXFP6_E3M2, x, &dense, c, b, 1, NULL);
   ck_assert_int_eq(mxq_decode(MXQ_MXFP6_E3M2, MXQ_F32, c, b, &dense, y, 1, NULL, NULL), MXQ_OK);
