@@ -56,6 +56,7 @@ bool mxq_job_streams(uint64_t bytes) {
 #ifdef _SC_LEVEL3_CACHE_SIZE
   cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
 #endif
-  if (cache <= 0) cache = 32l << 20; /* unknown, or none */
+  /* Unknown, or the sum over all clusters of a processor, of which a core fills one. */
+  if (cache <= 0 || cache > 32l << 20) cache = 32l << 20;
   return bytes > (uint64_t)cache / 2;
 }
