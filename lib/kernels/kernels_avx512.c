@@ -7,5 +7,6 @@ const struct mxq_kernels mxq_kernels_avx512 = {0};
 #else
 #define MXQ_ROW avx512
 #include "lib/kernels/ops_avx2.h"
+#include "lib/kernels/decode_avx512.h"
 #include "lib/kernels/template.h"
 #endif

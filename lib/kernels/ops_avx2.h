@@ -69,23 +69,6 @@ WORD void pack6(const uint8_t c[32], uint8_t *out) {
   _mm_storel_epi64((__m128i *)(out + 16), _mm256_extracti128_si256(w, 1));
 }
 
-#define MXQ_OPS_UNPACK
-WORD void unpack4(const uint8_t *in, uint8_t c[32]) {
-  __m256i w = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)in));
-  v_store(c, _mm256_and_si256(_mm256_or_si256(w, _mm256_slli_epi16(w, 4)), _mm256_set1_epi8(15)));
-}
-
-WORD void unpack6(const uint8_t *in, uint8_t c[32]) {
-  __m256i w = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)in)), _mm_loadl_epi64((const __m128i *)(in + 16)), 1);
-  w = _mm256_permutevar8x32_epi32(w, _mm256_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5)); /* 12 bytes in each half */
-  w = _mm256_shuffle_epi8(w, _mm256_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1, 0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9,
-                                              10, 11, -1));
-  __m256i a = _mm256_and_si256(w, _mm256_set1_epi32(0x3f)), b = _mm256_and_si256(_mm256_slli_epi32(w, 2), _mm256_set1_epi32(0x3f00));
-  __m256i d = _mm256_and_si256(_mm256_slli_epi32(w, 4), _mm256_set1_epi32(0x3f0000));
-  __m256i f = _mm256_and_si256(_mm256_slli_epi32(w, 6), _mm256_set1_epi32(0x3f000000));
-  v_store(c, _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(d, f)));
-}
-
 #define MXQ_OPS_VALUES
 WORD void values(const uint8_t c[32], float scale, int e_bits, int m, int top, float y[32]) {
   const __m256 s = _mm256_set1_ps(scale), nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));

@@ -113,30 +113,6 @@ INLINE void pack6(const uint8_t c[32], uint8_t *out) {
 
 INLINE void pack8(const uint8_t c[32], uint8_t *out) { memcpy(out, c, 32); }
 
-#ifndef MXQ_OPS_UNPACK
-INLINE void unpack4(const uint8_t *in, uint8_t c[32]) {
-  for (int i = 0; i < 4; i++) {
-    uint64_t x = mxq_get32(in + 4 * i);
-    x = (x | x << 16) & 0x0000ffff0000ffffu;
-    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
-    x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
-    memcpy(c + 8 * i, &(uint64_t){x}, 8);
-  }
-}
-
-INLINE void unpack6(const uint8_t *in, uint8_t c[32]) {
-  for (int i = 0; i < 4; i++) {
-    uint64_t x = mxq_get32(in + 6 * i) | (uint64_t)mxq_get16(in + 6 * i + 4) << 32;
-    x = (x & 0xffffffu) | (x & 0xffffff000000u) << 8;
-    x = (x & 0x00000fff00000fffu) | (x & 0x00fff00000fff000u) << 4;
-    x = (x & 0x003f003f003f003fu) | (x & 0x0fc00fc00fc00fc0u) << 2;
-    memcpy(c + 8 * i, &(uint64_t){x}, 8);
-  }
-}
-#endif
-
-INLINE void unpack8(const uint8_t *in, uint8_t c[32]) { memcpy(c, in, 32); }
-
 /* ---- one block -------------------------------------------------------------------------------------------------------- */
 
 #ifndef MXQ_OPS_QUANTIZE
@@ -244,23 +220,18 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
     return bad;                                                                                                       \
   }
 
-#define DECODE(ID, name, E, M, TOP, lane, size)                                                                       \
+#ifndef MXQ_OPS_DECODE
+#include "lib/kernels/decode_portable.h"
+#endif
+
+/* decode_run: with ordinary stores; decode_past: past the caches, where the destination allows it. */
+#define DECODE(ID, name, E, M, TOP, lane, LANE)                                                                        \
+  static size_t run_##name##_##lane(const uint8_t *codes, const uint8_t *scales, size_t blocks, uint8_t *out) {       \
+    return decode_run(codes, scales, blocks, out, E, M, MXQ_TOP_##TOP, MXQ_LANE_##LANE);                              \
+  }                                                                                                                   \
   static size_t decode_##name##_##lane(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst, bool stream) { \
-    (void)stream;                                                                                                     \
-    uint8_t *out = dst;                                                                                               \
-    size_t lost = 0;                                                                                                  \
-    for (size_t i = 0; i < blocks; i++, out += 32 * size, codes += 4 * WIDTH_##ID) {                                  \
-      uint8_t c[32] __attribute__((aligned(32)));                                                                     \
-      float y[32] __attribute__((aligned(64)));                                                                       \
-      CAT(unpack, WIDTH_##ID)(codes, c);                                                                              \
-      if (scales[i] == 255) {                                                                                         \
-        for (int j = 0; j < 32; j++) y[j] = as_float(0x7fc00000);                                                     \
-      } else {                                                                                                        \
-        values(c, mxq_pow2_of_byte(scales[i]), E, M, MXQ_TOP_##TOP, y);                                               \
-      }                                                                                                               \
-      lost += store_##lane(out, y);                                                                                   \
-    }                                                                                                                 \
-    return lost;                                                                                                      \
+    if (!stream) return run_##name##_##lane(codes, scales, blocks, dst);                                              \
+    return decode_past(codes, scales, blocks, dst, E, M, MXQ_TOP_##TOP, MXQ_LANE_##LANE, run_##name##_##lane);        \
   }
 
 #define X(ID, name, E, M, TOP)              \
@@ -270,9 +241,9 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
   ENCODE_ANY(ID, name, E, M, TOP, f32, 4)   \
   ENCODE_ANY(ID, name, E, M, TOP, bf16, 2)  \
   ENCODE_ANY(ID, name, E, M, TOP, f16, 2)   \
-  DECODE(ID, name, E, M, TOP, f32, 4)       \
-  DECODE(ID, name, E, M, TOP, bf16, 2)      \
-  DECODE(ID, name, E, M, TOP, f16, 2)       \
+  DECODE(ID, name, E, M, TOP, f32, F32)     \
+  DECODE(ID, name, E, M, TOP, bf16, BF16)   \
+  DECODE(ID, name, E, M, TOP, f16, F16)     \
   _Static_assert(MXQ_EL_BITS(E, M, MXQ_TOP_##TOP) == WIDTH_##ID, "bits of " #name);
 #include "lib/kernels/element_types.def"
 #undef X
