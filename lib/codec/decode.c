@@ -6,10 +6,14 @@
 #include "lib/base/pool.h"
 #include "lib/codec/job.h"
 
+/* A segment must be worth the two ends of it that are not whole lines. */
+enum { STREAM_BLOCKS = 32 };
+
 struct decoding {
   struct mxq_job job;
   const uint8_t *codes, *scales;
   uint8_t *dst;
+  bool stream; /* the result is larger than caches */
   _Atomic uint64_t to_inf;
 };
 
@@ -41,7 +45,7 @@ static void work(void *context) {
       const uint8_t *codes = d->codes + s.row * job->shape.codes_stride + s.column / MXQ_BLOCK * block_bytes;
       const uint8_t *scales = d->scales + s.row * job->shape.scales_stride + s.column / MXQ_BLOCK;
       uint8_t *dst = d->dst + s.row * job->shape.value_stride + s.column * job->size;
-      if (s.blocks) lost += job->kernels->decode[job->element][job->lane](codes, scales, s.blocks, dst, false);
+      if (s.blocks) lost += job->kernels->decode[job->element][job->lane](codes, scales, s.blocks, dst, d->stream && s.blocks >= STREAM_BLOCKS);
       if (s.tail)
         lost += decode_tail(job, codes + s.blocks * block_bytes, scales + s.blocks, s.tail, dst + s.blocks * MXQ_BLOCK * job->size);
     }
@@ -57,6 +61,7 @@ enum mxq_status mxq_decode(enum mxq_format format, enum mxq_dtype dtype, const v
   assert(format > MXQ_FORMAT_NONE && format < MXQ_FORMAT_COUNT);
   if (!mxq_job_init(&d.job, format, dtype, shape, threads))
     return mxq_fail(err, MXQ_ERR_USAGE, NULL, "The shape is larger than any memory.");
+  d.stream = mxq_job_streams((uint64_t)shape->rows * shape->k * d.job.size);
   atomic_init(&d.to_inf, 0);
   if (d.job.pieces) mxq_pool_run(d.job.threads, work, &d);
   if (to_inf) *to_inf += atomic_load(&d.to_inf);
