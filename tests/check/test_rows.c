@@ -168,6 +168,53 @@ START_TEST(kernels_touch_exactly_their_blocks_at_any_alignment) {
 }
 END_TEST
 
+/*
+ * Decoders that stream write whole lines of 64 bytes, put together from two vectors where no block begins at a line: every place of the
+ * destination in a line, in pages of its own, and both ways. Codes and scales are random, so that there are Inf, NaN, and results that
+ * leave the dtype, which are counted.
+ */
+START_TEST(decoders_stream_to_any_alignment_the_bits_and_count_of_the_reference) {
+  enum { MOST = 131 };
+  static const size_t counts[] = {0, 1, 2, 3, 4, 7, 8, 16, 31, 64, 65, MOST};
+  const int e = _i;
+  const size_t per_block = mxq_block_bytes((enum mxq_element)e);
+  uint8_t *want = malloc(MOST * 128);
+  uint64_t seed = 11;
+  size_t seen = 0;
+  ck_assert_ptr_nonnull(want);
+  for (int l = 0; l < MXQ_LANES; l++)
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+      const size_t n = counts[c], wide = n * 32 * lane_size(l);
+      struct guarded codes = guarded_alloc(n * per_block, true), scales = guarded_alloc(n, true);
+      for (size_t i = 0; i < n * per_block; i++) codes.data[i] = (uint8_t)next_random(&seed);
+      for (size_t i = 0; i < n; i++) scales.data[i] = (uint8_t)(next_random(&seed) % 4 ? 104 + next_random(&seed) % 40 : next_random(&seed));
+      const size_t lost = mxq_kernels_reference.decode[e][l](codes.data, scales.data, n, want, false);
+      seen += lost;
+      for (int at_end = 0; at_end < 2; at_end++) {
+        struct guarded back = guarded_alloc(wide + 64, at_end);
+        for (size_t shift = 0; shift < 64; shift++) {
+          /* `shift` bytes are between the destination and one guard page, the others behind it or before it */
+          const size_t before = at_end ? 64 - shift : shift;
+          for (int row = 1; row < MXQ_CPU_COUNT; row++)
+            for (int stream = 0; row_runs(row) && stream < 2; stream++) {
+              memset(back.data, 0xa5, wide + 64);
+              ck_assert_uint_eq(mxq_kernel_rows[row]->decode[e][l](codes.data, scales.data, n, back.data + before, stream), lost);
+              expect_same("values", row, e, l, 0, back.data + before, want, wide, 32 * lane_size(l));
+              size_t touched = 0; /* one assertion for all: each costs a system call */
+              for (size_t i = 0; i < 64; i++) touched += back.data[i < before ? i : wide + i] != 0xa5;
+              ck_assert_msg(touched == 0, "row %s writes outside", mxq_cpu_name((enum mxq_cpu)row));
+            }
+        }
+        guarded_free(&back);
+      }
+      guarded_free(&codes);
+      guarded_free(&scales);
+    }
+  ck_assert_uint_gt(seen, 0);
+  free(want);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("rows");
   TCase *c = tcase_create("rows");
@@ -177,6 +224,7 @@ int main(void) {
   tcase_add_loop_test(c, every_value_and_midpoint_and_its_neighbours_encode_to_the_reference_s_bits, 0, MXQ_ELEMENT_COUNT);
   tcase_add_loop_test(c, random_bits_wandering_scales_and_weights_encode_to_the_reference_s_bits, 0, MXQ_ELEMENT_COUNT);
   tcase_add_loop_test(c, kernels_touch_exactly_their_blocks_at_any_alignment, 0, MXQ_ELEMENT_COUNT);
+  tcase_add_loop_test(c, decoders_stream_to_any_alignment_the_bits_and_count_of_the_reference, 0, MXQ_ELEMENT_COUNT);
   suite_add_tcase(suite, c);
   return run_suite(suite);
 }
