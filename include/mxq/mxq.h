@@ -12,6 +12,7 @@
 #include <mxq/types.h>
 #include <mxq/cpu.h>
 #include <mxq/codec.h>
+#include <mxq/layout.h>
 #include <mxq/tensor.h>
 #include <mxq/io.h>
 #include <mxq/archive.h>

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Orders of codes with AVX2, whose flags the functions carry themselves: the file holds nothing else. Two blocks of fours are in the two
+ * halves of a register, one block of sixes in both.
+ */
+#include "lib/codec/layout.h"
+
+#if !defined(__x86_64__) || !defined(__GNUC__)
+const struct mxq_layout_kernels mxq_layout_avx2 = {{{0}}, {{0}}};
+#else
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2")))
+#define INLINE static inline AVX2 __attribute__((always_inline))
+
+INLINE __m256i both(const uint8_t *a, const uint8_t *b) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)a)), _mm_loadu_si128((const void *)b), 1);
+}
+INLINE void put_both(uint8_t *a, uint8_t *b, __m256i x) {
+  _mm_storeu_si128((void *)a, _mm256_castsi256_si128(x));
+  _mm_storeu_si128((void *)b, _mm256_extracti128_si256(x, 1));
+}
+
+/* ---- fours: p, q: the two blocks; between any two orders lies LOW ----------------------------------------------------------------- */
+
+INLINE __m256i lower(__m256i x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
+INLINE __m256i upper(__m256i x) { return lower(_mm256_srli_epi16(x, 4)); }
+/* Elements 0...15 and 16...31, one a byte, to LOW. */
+INLINE __m256i joined(__m256i a, __m256i b) {
+  const __m256i weights = _mm256_set1_epi16(0x1001); /* even element + 16 * odd element */
+  return _mm256_packus_epi16(_mm256_maddubs_epi16(a, weights), _mm256_maddubs_epi16(b, weights));
+}
+INLINE __m256i first_half(__m256i x) { return _mm256_unpacklo_epi8(lower(x), upper(x)); }
+INLINE __m256i second_half(__m256i x) { return _mm256_unpackhi_epi8(lower(x), upper(x)); }
+INLINE __m256i swapped(__m256i x) { return _mm256_or_si256(upper(x), _mm256_slli_epi16(lower(x), 4)); }
+
+INLINE __m256i get_low(const uint8_t *p, const uint8_t *q) { return both(p, q); }
+INLINE void put_low(uint8_t *p, uint8_t *q, __m256i x) { put_both(p, q, x); }
+INLINE __m256i get_high(const uint8_t *p, const uint8_t *q) { return swapped(both(p, q)); }
+INLINE void put_high(uint8_t *p, uint8_t *q, __m256i x) { put_both(p, q, swapped(x)); }
+INLINE __m256i get_split(const uint8_t *p, const uint8_t *q) {
+  __m256i x = both(p, q);
+  return joined(lower(x), upper(x));
+}
+INLINE void put_split(uint8_t *p, uint8_t *q, __m256i x) {
+  put_both(p, q, _mm256_or_si256(first_half(x), _mm256_slli_epi16(second_half(x), 4)));
+}
+INLINE __m256i get_fours(const uint8_t *p, const uint8_t *q) { return joined(lower(both(p, q)), lower(both(p + 16, q + 16))); }
+INLINE void put_fours(uint8_t *p, uint8_t *q, __m256i x) {
+  put_both(p, q, first_half(x));
+  put_both(p + 16, q + 16, second_half(x));
+}
+
+#define KERNEL(from, to, FROM, TO)                                                                                    \
+  AVX2 static void from##_to_##to(const uint8_t *src, size_t src_step, uint8_t *dst, size_t dst_step, size_t blocks) { \
+    for (; blocks >= 2; blocks -= 2, src += 2 * src_step, dst += 2 * dst_step)                                          \
+      put_##to(dst, dst + dst_step, get_##from(src, src + src_step));                                                   \
+    if (blocks) mxq_layout_portable.fours[MXQ_ORDER_##FROM][MXQ_ORDER_##TO](src, src_step, dst, dst_step, blocks);      \
+  }
+KERNEL(low, low, LOW, LOW) KERNEL(low, high, LOW, HIGH) KERNEL(low, split, LOW, SPLIT) KERNEL(low, fours, LOW, FOURS)
+KERNEL(high, low, HIGH, LOW) KERNEL(high, split, HIGH, SPLIT) KERNEL(high, fours, HIGH, FOURS)
+KERNEL(split, low, SPLIT, LOW) KERNEL(split, high, SPLIT, HIGH) KERNEL(split, fours, SPLIT, FOURS)
+KERNEL(fours, low, FOURS, LOW) KERNEL(fours, high, FOURS, HIGH) KERNEL(fours, split, FOURS, SPLIT) KERNEL(fours, fours, FOURS, FOURS)
+
+/* ---- sixes: between any two orders lies one a byte -------------------------------------------------------------------------------- */
+
+INLINE __m256i masked(__m256i x, int32_t mask) { return _mm256_and_si256(x, _mm256_set1_epi32(mask)); }
+INLINE __m256i three(__m256i a, __m256i b, __m256i c) { return _mm256_or_si256(_mm256_or_si256(a, b), c); }
+
+/* The 24 bytes of a block: bytes 0...15 and 8...23, so that bytes of group g (three each) are in 32-bit word g after a shuffle. */
+INLINE __m256i load24(const uint8_t *p) { return both(p, p + 8); }
+/* Words of 24 bits, the bytes of a word in the order that the shuffle says, to 24 bytes. */
+INLINE void store24(uint8_t *p, __m256i x, __m256i order) {
+  x = _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(x, order), _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7));
+  _mm_storeu_si128((void *)p, _mm256_castsi256_si128(x));
+  _mm_storel_epi64((void *)(p + 16), _mm256_extracti128_si256(x, 1));
+}
+
+INLINE __m256i get_sixes(const uint8_t *p) { return masked(_mm256_loadu_si256((const void *)p), 0x3f3f3f3f); }
+INLINE void put_sixes(uint8_t *p, __m256i x) { _mm256_storeu_si256((void *)p, x); }
+INLINE __m256i get_le24(const uint8_t *p) {
+  __m256i x = _mm256_shuffle_epi8(load24(p), _mm256_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1, 4, 5, 6, -1, 7, 8, 9, -1,
+                                                              10, 11, 12, -1, 13, 14, 15, -1));
+  return _mm256_or_si256(three(masked(x, 0x3f), masked(_mm256_slli_epi32(x, 2), 0x3f00), masked(_mm256_slli_epi32(x, 4), 0x3f0000)),
+                         masked(_mm256_slli_epi32(x, 6), 0x3f000000));
+}
+INLINE void put_le24(uint8_t *p, __m256i x) {
+  x = _mm256_madd_epi16(_mm256_maddubs_epi16(x, _mm256_set1_epi16(0x4001)), _mm256_set1_epi32(0x10000001));
+  store24(p, x, _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
+}
+INLINE __m256i get_planes(const uint8_t *p) {
+  __m256i x = load24(p);
+  /* bytes b0, b0, b1, b1 of each group, and four times b2 */
+  __m256i h = _mm256_shuffle_epi8(x, _mm256_setr_epi8(0, 0, 1, 1, 3, 3, 4, 4, 6, 6, 7, 7, 9, 9, 10, 10, 4, 4, 5, 5, 7, 7, 8, 8, 10, 10, 11, 11, 13, 13, 14, 14));
+  __m256i l = _mm256_shuffle_epi8(x, _mm256_setr_epi8(2, 2, 2, 2, 5, 5, 5, 5, 8, 8, 8, 8, 11, 11, 11, 11, 6, 6, 6, 6, 9, 9, 9, 9, 12, 12, 12, 12, 15, 15, 15, 15));
+  h = _mm256_or_si256(masked(_mm256_srli_epi32(h, 2), 0x3c00003c), masked(_mm256_slli_epi32(h, 2), 0x003c3c00));
+  l = _mm256_or_si256(three(masked(_mm256_srli_epi32(l, 6), 3), masked(_mm256_srli_epi32(l, 4), 0x300), masked(l, 0x30000)),
+                      masked(_mm256_srli_epi32(l, 2), 0x3000000));
+  return _mm256_or_si256(h, l);
+}
+INLINE void put_planes(uint8_t *p, __m256i x) {
+  /* byte 0: hi4(v0)<<4 | hi4(v1), byte 2: hi4(v3)<<4 | hi4(v2); then, in byte 1, the four lo2 */
+  __m256i h = _mm256_maddubs_epi16(masked(_mm256_srli_epi16(x, 2), 0x0f0f0f0f), _mm256_set1_epi32(0x10010110));
+  __m256i l = _mm256_madd_epi16(_mm256_maddubs_epi16(masked(x, 0x03030303), _mm256_set1_epi32(0x04011040)), _mm256_set1_epi16(1));
+  store24(p, _mm256_or_si256(h, _mm256_slli_epi32(l, 8)),
+          _mm256_setr_epi8(0, 2, 1, 4, 6, 5, 8, 10, 9, 12, 14, 13, -1, -1, -1, -1, 0, 2, 1, 4, 6, 5, 8, 10, 9, 12, 14, 13, -1, -1, -1, -1));
+}
+
+#define KERNEL6(from, to)                                                                                             \
+  AVX2 static void from##_to_##to(const uint8_t *src, size_t src_step, uint8_t *dst, size_t dst_step, size_t blocks) { \
+    for (; blocks; blocks--, src += src_step, dst += dst_step) put_##to(dst, get_##from(src));                          \
+  }
+KERNEL6(le24, planes) KERNEL6(le24, sixes)
+KERNEL6(planes, le24) KERNEL6(planes, sixes)
+KERNEL6(sixes, le24) KERNEL6(sixes, planes) KERNEL6(sixes, sixes)
+
+/* Copies of sixes are left to the portable kernel. */
+const struct mxq_layout_kernels mxq_layout_avx2 = {
+  .fours = {[MXQ_ORDER_LOW] = {low_to_low, low_to_high, low_to_split, low_to_fours},
+            [MXQ_ORDER_HIGH] = {high_to_low, low_to_low, high_to_split, high_to_fours},
+            [MXQ_ORDER_SPLIT] = {split_to_low, split_to_high, low_to_low, split_to_fours},
+            [MXQ_ORDER_FOURS] = {fours_to_low, fours_to_high, fours_to_split, fours_to_fours}},
+  .sixes = {[MXQ_ORDER_LE24] = {NULL, le24_to_planes, le24_to_sixes},
+            [MXQ_ORDER_PLANES] = {planes_to_le24, NULL, planes_to_sixes},
+            [MXQ_ORDER_SIXES] = {sixes_to_le24, sixes_to_planes, sixes_to_sixes}},
+};
+#endif
