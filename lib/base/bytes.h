@@ -21,13 +21,24 @@ static inline void mxq_put16(void *p, uint16_t v) {
   b[0] = (uint8_t)v;
   b[1] = (uint8_t)(v >> 8);
 }
+/* A byte a statement: compilers make one store of that. */
 static inline void mxq_put32(void *p, uint32_t v) {
-  mxq_put16(p, (uint16_t)v);
-  mxq_put16((uint8_t *)p + 2, (uint16_t)(v >> 16));
+  uint8_t *b = p;
+  b[0] = (uint8_t)v;
+  b[1] = (uint8_t)(v >> 8);
+  b[2] = (uint8_t)(v >> 16);
+  b[3] = (uint8_t)(v >> 24);
 }
 static inline void mxq_put64(void *p, uint64_t v) {
-  mxq_put32(p, (uint32_t)v);
-  mxq_put32((uint8_t *)p + 4, (uint32_t)(v >> 32));
+  uint8_t *b = p;
+  b[0] = (uint8_t)v;
+  b[1] = (uint8_t)(v >> 8);
+  b[2] = (uint8_t)(v >> 16);
+  b[3] = (uint8_t)(v >> 24);
+  b[4] = (uint8_t)(v >> 32);
+  b[5] = (uint8_t)(v >> 40);
+  b[6] = (uint8_t)(v >> 48);
+  b[7] = (uint8_t)(v >> 56);
 }
 
 #endif

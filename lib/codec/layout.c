@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <mxq/cpu.h>
+#include "lib/base/bytes.h"
 #include "lib/base/fail.h"
 #include "lib/base/pool.h"
 #include "lib/codec/layout.h"
@@ -13,8 +14,8 @@
 enum {
   PIECE_BLOCKS = 4096, /* claimed at once */
   CHUNK_BLOCKS = 256,  /* converted at once: codes and scales stay in the first cache meanwhile */
-  STREAM_FROM = 16 << 20, /* results of that many bytes go past the caches: about half of a last-level cache */
-  STREAM_ROW = 4096       /* in rows of at least that many */
+  AHEAD_BLOCKS = 512,  /* how far in front of these memory is asked for what comes */
+  STREAM_ROW = 4096    /* bytes of a row from which on it may go past the caches */
 };
 
 /* bits: of the codes that lie so, as a set (4: 1, 6: 2, 8: 4). codes_at, scale_at: in a block; scale_at < 0: scales lie elsewhere. */
@@ -110,12 +111,43 @@ static mxq_layout_fn *kernel(enum mxq_format format, enum mxq_layout from, enum 
   return found ? found : bits == 4 ? mxq_layout_portable.fours[f][t] : mxq_layout_portable.sixes[f][t];
 }
 
+/* Eight at a time through a word, with the step known. */
+static inline void gather(const uint8_t *src, const size_t step, uint8_t *dst, size_t n) {
+  for (; n >= 8; n -= 8, src += 8 * step, dst += 8) {
+    uint64_t a = src[0] | (uint64_t)src[step] << 8, b = src[2 * step] | (uint64_t)src[3 * step] << 8;
+    uint64_t c = src[4 * step] | (uint64_t)src[5 * step] << 8, d = src[6 * step] | (uint64_t)src[7 * step] << 8;
+    mxq_put64(dst, a | b << 16 | c << 32 | d << 48);
+  }
+  for (; n; n--, src += step) *dst++ = *src;
+}
+static inline void scatter(const uint8_t *src, uint8_t *dst, const size_t step, size_t n) {
+  for (; n >= 8; n -= 8, src += 8, dst += 8 * step) {
+    const uint64_t w = mxq_get64(src);
+    dst[0] = (uint8_t)w;
+    dst[step] = (uint8_t)(w >> 8);
+    dst[2 * step] = (uint8_t)(w >> 16);
+    dst[3 * step] = (uint8_t)(w >> 24);
+    dst[4 * step] = (uint8_t)(w >> 32);
+    dst[5 * step] = (uint8_t)(w >> 40);
+    dst[6 * step] = (uint8_t)(w >> 48);
+    dst[7 * step] = (uint8_t)(w >> 56);
+  }
+  for (; n; n--, dst += step) *dst = *src++;
+}
+
 static void move_scales(const uint8_t *src, size_t src_step, uint8_t *dst, size_t dst_step, size_t n) {
+  enum { AMONG = 17 };
+  uint8_t between[CHUNK_BLOCKS];
   if (src_step == 1 && dst_step == 1) {
     memcpy(dst, src, n);
     return;
   }
-  for (size_t i = 0; i < n; i++) dst[i * dst_step] = src[i * src_step];
+  assert((src_step == 1 || src_step == AMONG) && (dst_step == 1 || dst_step == AMONG) && n <= CHUNK_BLOCKS);
+  if (src_step == AMONG) {
+    gather(src, AMONG, dst_step == 1 ? dst : between, n);
+    src = between;
+  }
+  if (dst_step == AMONG) scatter(src, dst, AMONG, n);
 }
 
 /* A block of which only the first `n` codes are any. */
@@ -124,6 +156,14 @@ static void convert_tail(const struct relayout *r, const uint8_t *src, uint8_t *
   r->unpack(src, r->from.step, codes, MXQ_BLOCK, 1);
   memset(codes + n, 0, MXQ_BLOCK - n);
   r->pack(codes, MXQ_BLOCK, dst, r->to.step, 1);
+}
+
+/* Asks for a chunk of a row that is needed soon, all at once: arithmetic alone does not look far enough ahead. */
+static void fetch(const struct relayout *r, size_t row, size_t first) {
+  if (first >= r->row_blocks) return;
+  const size_t n = r->row_blocks - first < CHUNK_BLOCKS ? r->row_blocks - first : CHUNK_BLOCKS;
+  const uint8_t *src = r->from.codes + row * r->from.codes_stride + first * r->from.step;
+  for (size_t i = 0; i < n * r->from.step; i += 64) __builtin_prefetch(src + i);
 }
 
 /* Blocks `first`... of one row; dst and dst_scales: where their codes and scales go. */
@@ -151,6 +191,7 @@ static void work(void *context) {
       uint8_t *dst = r->to.codes + row * r->to.codes_stride + first * r->to.step;
       uint8_t *scales = r->to.scales ? r->to.scales + row * r->to.scales_stride + first * r->to.scale_step : NULL;
       if (r->stream) {
+        fetch(r, row, first + AHEAD_BLOCKS);
         /* made where it has the alignment that it gets; scales among the codes are made there too */
         uint8_t *start = dst - codes_at, *made = room + (uintptr_t)start % 64;
         convert_chunk(r, row, first, n, made + codes_at, r->to.scale_step > 1 ? made + (scales - start) : scales);
@@ -209,7 +250,7 @@ enum mxq_status mxq_relayout(enum mxq_format format, enum mxq_layout from, const
   if (!r.from.scales || !r.to.scales) r.from.scales = r.to.scales = NULL;
   r.blocks = r.row_blocks * shape->rows;
   if (!r.tail && dense(&r.from, r.row_blocks) && dense(&r.to, r.row_blocks)) r.row_blocks = r.blocks;
-  r.stream = bytes >= STREAM_FROM && r.row_blocks >= STREAM_ROW / r.to.step;
+  r.stream = bytes >= MXQ_LAYOUT_STREAM_FROM && r.row_blocks >= STREAM_ROW / r.to.step;
   r.convert = kernel(format, from, to);
   r.unpack = kernel(format, from, single);
   r.pack = kernel(format, single, to);

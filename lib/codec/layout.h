@@ -21,11 +21,14 @@ struct mxq_layout_kernels {
 };
 extern const struct mxq_layout_kernels mxq_layout_portable, mxq_layout_avx2;
 
+/* Results of at least that many bytes go past the caches: about half of a last-level cache. */
+enum { MXQ_LAYOUT_STREAM_FROM = 16 << 20 };
 /*
  * Copies past the caches, for results that are larger than these: whole lines, and what is before and after them as usual. Fastest where src
  * and dst are equal modulo 64. A thread that has called it calls _end before it lets others see the result.
  */
 void mxq_layout_stream(uint8_t *dst, const uint8_t *src, size_t n);
+void mxq_layout_stream_line(uint8_t *dst, const uint8_t *src); /* 64 bytes, dst a multiple of 64 */
 void mxq_layout_stream_end(void);
 
 #endif

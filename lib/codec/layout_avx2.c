@@ -65,7 +65,6 @@ KERNEL(fours, low, FOURS, LOW) KERNEL(fours, high, FOURS, HIGH) KERNEL(fours, sp
 /* ---- sixes: between any two orders lies one a byte -------------------------------------------------------------------------------- */
 
 INLINE __m256i masked(__m256i x, int32_t mask) { return _mm256_and_si256(x, _mm256_set1_epi32(mask)); }
-INLINE __m256i three(__m256i a, __m256i b, __m256i c) { return _mm256_or_si256(_mm256_or_si256(a, b), c); }
 
 /* The 24 bytes of a block: bytes 0...15 and 8...23, so that bytes of group g (three each) are in 32-bit word g after a shuffle. */
 INLINE __m256i load24(const uint8_t *p) { return both(p, p + 8); }
@@ -78,31 +77,38 @@ INLINE void store24(uint8_t *p, __m256i x, __m256i order) {
 
 INLINE __m256i get_sixes(const uint8_t *p) { return masked(_mm256_loadu_si256((const void *)p), 0x3f3f3f3f); }
 INLINE void put_sixes(uint8_t *p, __m256i x) { _mm256_storeu_si256((void *)p, x); }
+/* Shuffles of a block as load24 has it: bytes of a group by name, for all eight groups; z: zero. */
+#define EVERY_GROUP(i, j, k, l)                                                                                              \
+  _mm256_setr_epi8(AT(0, i), AT(0, j), AT(0, k), AT(0, l), AT(3, i), AT(3, j), AT(3, k), AT(3, l), AT(6, i), AT(6, j), AT(6, k), AT(6, l), \
+                   AT(9, i), AT(9, j), AT(9, k), AT(9, l), AT(4, i), AT(4, j), AT(4, k), AT(4, l), AT(7, i), AT(7, j), AT(7, k), AT(7, l), \
+                   AT(10, i), AT(10, j), AT(10, k), AT(10, l), AT(13, i), AT(13, j), AT(13, k), AT(13, l))
+#define AT(first, byte) ((byte) < 0 ? -1 : (first) + (byte))
+INLINE __m256i shuffled(__m256i x, __m256i order) { return _mm256_shuffle_epi8(x, order); }
+
+/* Shifts by multiplication, each 16-bit half of a word by its own: left with mullo, right with mulhi. */
 INLINE __m256i get_le24(const uint8_t *p) {
-  __m256i x = _mm256_shuffle_epi8(load24(p), _mm256_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1, 4, 5, 6, -1, 7, 8, 9, -1,
-                                                              10, 11, 12, -1, 13, 14, 15, -1));
-  return _mm256_or_si256(three(masked(x, 0x3f), masked(_mm256_slli_epi32(x, 2), 0x3f00), masked(_mm256_slli_epi32(x, 4), 0x3f0000)),
-                         masked(_mm256_slli_epi32(x, 6), 0x3f000000));
+  __m256i x = load24(p);
+  /* v0 at bit 8, v2 at bit 4 of their halves; v1 at bit 6, v3 at bit 2 */
+  __m256i even = _mm256_mulhi_epu16(masked(shuffled(x, EVERY_GROUP(-1, 0, 1, 2)), 0x03f03f00), _mm256_set1_epi32(0x10000100));
+  __m256i odd = _mm256_mullo_epi16(masked(shuffled(x, EVERY_GROUP(0, 1, 2, -1)), 0x00fc0fc0), _mm256_set1_epi32(0x00400004));
+  return _mm256_or_si256(even, odd);
 }
 INLINE void put_le24(uint8_t *p, __m256i x) {
   x = _mm256_madd_epi16(_mm256_maddubs_epi16(x, _mm256_set1_epi16(0x4001)), _mm256_set1_epi32(0x10000001));
   store24(p, x, _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
 }
 INLINE __m256i get_planes(const uint8_t *p) {
-  __m256i x = load24(p);
-  /* bytes b0, b0, b1, b1 of each group, and four times b2 */
-  __m256i h = _mm256_shuffle_epi8(x, _mm256_setr_epi8(0, 0, 1, 1, 3, 3, 4, 4, 6, 6, 7, 7, 9, 9, 10, 10, 4, 4, 5, 5, 7, 7, 8, 8, 10, 10, 11, 11, 13, 13, 14, 14));
-  __m256i l = _mm256_shuffle_epi8(x, _mm256_setr_epi8(2, 2, 2, 2, 5, 5, 5, 5, 8, 8, 8, 8, 11, 11, 11, 11, 6, 6, 6, 6, 9, 9, 9, 9, 12, 12, 12, 12, 15, 15, 15, 15));
-  h = _mm256_or_si256(masked(_mm256_srli_epi32(h, 2), 0x3c00003c), masked(_mm256_slli_epi32(h, 2), 0x003c3c00));
-  l = _mm256_or_si256(three(masked(_mm256_srli_epi32(l, 6), 3), masked(_mm256_srli_epi32(l, 4), 0x300), masked(l, 0x30000)),
-                      masked(_mm256_srli_epi32(l, 2), 0x3000000));
+  __m256i x = load24(p), h = shuffled(x, EVERY_GROUP(0, 0, 1, 1)), l = shuffled(x, EVERY_GROUP(-1, 2, -1, 2));
+  h = _mm256_or_si256(masked(_mm256_srli_epi16(h, 2), 0x3c00003c), masked(_mm256_slli_epi16(h, 2), 0x003c3c00));
+  /* b2 >> 6 and b2 << 4 in one half, the lower four bits of b2 and these << 6 in the other: neither pair overlaps */
+  l = masked(_mm256_mulhi_epu16(masked(l, 0x0f00ff00), _mm256_set1_epi32(0x41001004)), 0x03030303);
   return _mm256_or_si256(h, l);
 }
 INLINE void put_planes(uint8_t *p, __m256i x) {
   /* byte 0: hi4(v0)<<4 | hi4(v1), byte 2: hi4(v3)<<4 | hi4(v2); then, in byte 1, the four lo2 */
   __m256i h = _mm256_maddubs_epi16(masked(_mm256_srli_epi16(x, 2), 0x0f0f0f0f), _mm256_set1_epi32(0x10010110));
-  __m256i l = _mm256_madd_epi16(_mm256_maddubs_epi16(masked(x, 0x03030303), _mm256_set1_epi32(0x04011040)), _mm256_set1_epi16(1));
-  store24(p, _mm256_or_si256(h, _mm256_slli_epi32(l, 8)),
+  __m256i l = _mm256_madd_epi16(_mm256_maddubs_epi16(masked(x, 0x03030303), _mm256_set1_epi32(0x04011040)), _mm256_set1_epi16(0x100));
+  store24(p, _mm256_or_si256(h, l),
           _mm256_setr_epi8(0, 2, 1, 4, 6, 5, 8, 10, 9, 12, 14, 13, -1, -1, -1, -1, 0, 2, 1, 4, 6, 5, 8, 10, 9, 12, 14, 13, -1, -1, -1, -1));
 }
 
