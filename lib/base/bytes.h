@@ -4,6 +4,7 @@
 #define MXQ_BASE_BYTES_H
 
 #include <stdint.h>
+#include <string.h>
 
 static inline uint16_t mxq_get16(const void *p) {
   const uint8_t *b = p;
@@ -21,24 +22,18 @@ static inline void mxq_put16(void *p, uint16_t v) {
   b[0] = (uint8_t)v;
   b[1] = (uint8_t)(v >> 8);
 }
-/* A byte a statement: compilers make one store of that. */
 static inline void mxq_put32(void *p, uint32_t v) {
-  uint8_t *b = p;
-  b[0] = (uint8_t)v;
-  b[1] = (uint8_t)(v >> 8);
-  b[2] = (uint8_t)(v >> 16);
-  b[3] = (uint8_t)(v >> 24);
+  mxq_put16(p, (uint16_t)v);
+  mxq_put16((uint8_t *)p + 2, (uint16_t)(v >> 16));
 }
+/* Written as one store: out of a row of byte stores gcc 12 makes a vector, a byte at a time. */
 static inline void mxq_put64(void *p, uint64_t v) {
-  uint8_t *b = p;
-  b[0] = (uint8_t)v;
-  b[1] = (uint8_t)(v >> 8);
-  b[2] = (uint8_t)(v >> 16);
-  b[3] = (uint8_t)(v >> 24);
-  b[4] = (uint8_t)(v >> 32);
-  b[5] = (uint8_t)(v >> 40);
-  b[6] = (uint8_t)(v >> 48);
-  b[7] = (uint8_t)(v >> 56);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  memcpy(p, &v, 8);
+#else
+  mxq_put32(p, (uint32_t)v);
+  mxq_put32((uint8_t *)p + 4, (uint32_t)(v >> 32));
+#endif
 }
 
 #endif

@@ -68,15 +68,26 @@ INLINE __m256i masked(__m256i x, int32_t mask) { return _mm256_and_si256(x, _mm2
 
 /* The 24 bytes of a block: bytes 0...15 and 8...23, so that bytes of group g (three each) are in 32-bit word g after a shuffle. */
 INLINE __m256i load24(const uint8_t *p) { return both(p, p + 8); }
-/* Words of 24 bits, the bytes of a word in the order that the shuffle says, to 24 bytes. */
-INLINE void store24(uint8_t *p, __m256i x, __m256i order) {
-  x = _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(x, order), _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7));
+/*
+ * Words of 24 bits, the bytes of a word in the order that the shuffle says, to 24 bytes. Unless it is the last, four bytes behind these are
+ * written as well, which belong to the block that is written next.
+ */
+INLINE void store24(uint8_t *p, __m256i x, __m256i order, bool last) {
+  x = _mm256_shuffle_epi8(x, order);
+  if (!last) {
+    put_both(p, p + 12, x);
+    return;
+  }
+  x = _mm256_permutevar8x32_epi32(x, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7));
   _mm_storeu_si128((void *)p, _mm256_castsi256_si128(x));
   _mm_storel_epi64((void *)(p + 16), _mm256_extracti128_si256(x, 1));
 }
 
 INLINE __m256i get_sixes(const uint8_t *p) { return masked(_mm256_loadu_si256((const void *)p), 0x3f3f3f3f); }
-INLINE void put_sixes(uint8_t *p, __m256i x) { _mm256_storeu_si256((void *)p, x); }
+INLINE void put_sixes(uint8_t *p, __m256i x, bool last) {
+  (void)last;
+  _mm256_storeu_si256((void *)p, x);
+}
 /* Shuffles of a block as load24 has it: bytes of a group by name, for all eight groups; z: zero. */
 #define EVERY_GROUP(i, j, k, l)                                                                                              \
   _mm256_setr_epi8(AT(0, i), AT(0, j), AT(0, k), AT(0, l), AT(3, i), AT(3, j), AT(3, k), AT(3, l), AT(6, i), AT(6, j), AT(6, k), AT(6, l), \
@@ -93,9 +104,9 @@ INLINE __m256i get_le24(const uint8_t *p) {
   __m256i odd = _mm256_mullo_epi16(masked(shuffled(x, EVERY_GROUP(0, 1, 2, -1)), 0x00fc0fc0), _mm256_set1_epi32(0x00400004));
   return _mm256_or_si256(even, odd);
 }
-INLINE void put_le24(uint8_t *p, __m256i x) {
+INLINE void put_le24(uint8_t *p, __m256i x, bool last) {
   x = _mm256_madd_epi16(_mm256_maddubs_epi16(x, _mm256_set1_epi16(0x4001)), _mm256_set1_epi32(0x10000001));
-  store24(p, x, _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
+  store24(p, x, _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1), last);
 }
 INLINE __m256i get_planes(const uint8_t *p) {
   __m256i x = load24(p), h = shuffled(x, EVERY_GROUP(0, 0, 1, 1)), l = shuffled(x, EVERY_GROUP(-1, 2, -1, 2));
@@ -104,17 +115,18 @@ INLINE __m256i get_planes(const uint8_t *p) {
   l = masked(_mm256_mulhi_epu16(masked(l, 0x0f00ff00), _mm256_set1_epi32(0x41001004)), 0x03030303);
   return _mm256_or_si256(h, l);
 }
-INLINE void put_planes(uint8_t *p, __m256i x) {
+INLINE void put_planes(uint8_t *p, __m256i x, bool last) {
   /* byte 0: hi4(v0)<<4 | hi4(v1), byte 2: hi4(v3)<<4 | hi4(v2); then, in byte 1, the four lo2 */
   __m256i h = _mm256_maddubs_epi16(masked(_mm256_srli_epi16(x, 2), 0x0f0f0f0f), _mm256_set1_epi32(0x10010110));
   __m256i l = _mm256_madd_epi16(_mm256_maddubs_epi16(masked(x, 0x03030303), _mm256_set1_epi32(0x04011040)), _mm256_set1_epi16(0x100));
   store24(p, _mm256_or_si256(h, l),
-          _mm256_setr_epi8(0, 2, 1, 4, 6, 5, 8, 10, 9, 12, 14, 13, -1, -1, -1, -1, 0, 2, 1, 4, 6, 5, 8, 10, 9, 12, 14, 13, -1, -1, -1, -1));
+          _mm256_setr_epi8(0, 2, 1, 4, 6, 5, 8, 10, 9, 12, 14, 13, -1, -1, -1, -1, 0, 2, 1, 4, 6, 5, 8, 10, 9, 12, 14, 13, -1, -1, -1, -1), last);
 }
 
 #define KERNEL6(from, to)                                                                                             \
   AVX2 static void from##_to_##to(const uint8_t *src, size_t src_step, uint8_t *dst, size_t dst_step, size_t blocks) { \
-    for (; blocks; blocks--, src += src_step, dst += dst_step) put_##to(dst, get_##from(src));                          \
+    for (; blocks > 1; blocks--, src += src_step, dst += dst_step) put_##to(dst, get_##from(src), false);               \
+    if (blocks) put_##to(dst, get_##from(src), true);                                                                   \
   }
 KERNEL6(le24, planes) KERNEL6(le24, sixes)
 KERNEL6(planes, le24) KERNEL6(planes, sixes)

@@ -69,50 +69,67 @@ KERNEL(fours, low) KERNEL(fours, high) KERNEL(fours, split) KERNEL(fours, fours)
 
 /* ---- sixes: between any two orders lies one a byte, eight codes in a word ------------------------------------------------------ */
 
+struct block6 { uint64_t w[4]; };
+
 static const uint64_t SIXES = 0x3f3f3f3f3f3f3f3f;
 
-/* Two groups of three bytes, in the lower three bytes of each half. */
-static inline uint64_t get_groups(const uint8_t *p) {
-  uint64_t x = mxq_get32(p) | (uint64_t)mxq_get16(p + 4) << 32;
-  return (x & 0xffffff) | (x & 0xffffff000000) << 8;
+/* 48 bits that lie one behind the other to the lower three bytes of each half of a word, and back. */
+static inline uint64_t apart(uint64_t x) { return (x & 0xffffff) | (x & 0xffffff000000) << 8; }
+static inline uint64_t together(uint64_t x) { return (x & 0xffffff) | (x >> 8 & 0xffffff000000); }
+/* The 24 bytes of a block, and words with two groups of three bytes each. */
+static inline struct block6 get_groups(const uint8_t *p) {
+  const uint64_t a = mxq_get64(p), b = mxq_get64(p + 8), c = mxq_get64(p + 16);
+  return (struct block6){{apart(a), apart(a >> 48 | b << 16), apart(b >> 32 | c << 32), apart(c >> 16)}};
 }
-static inline void put_groups(uint8_t *p, uint64_t x) {
-  x = (x & 0xffffff) | (x >> 8 & 0xffffff000000);
-  mxq_put32(p, (uint32_t)x);
-  mxq_put16(p + 4, (uint16_t)(x >> 32));
+static inline void put_groups(uint8_t *p, struct block6 x) {
+  const uint64_t b = together(x.w[1]), c = together(x.w[2]);
+  mxq_put64(p, together(x.w[0]) | b << 48);
+  mxq_put64(p + 8, b >> 16 | c << 32);
+  mxq_put64(p + 16, c >> 32 | together(x.w[3]) << 16);
 }
 
-static inline uint64_t get_sixes(const uint8_t *p, int i) { return mxq_get64(p + 8 * i) & SIXES; }
-static inline void put_sixes(uint8_t *p, int i, uint64_t x) { mxq_put64(p + 8 * i, x); }
-static inline uint64_t get_le24(const uint8_t *p, int i) {
-  uint64_t x = get_groups(p + 6 * i);
+static inline uint64_t of_le24(uint64_t x) {
   x = (x & 0x00000fff00000fff) | (x & 0x00fff00000fff000) << 4;
   return (x & 0x003f003f003f003f) | (x & 0x0fc00fc00fc00fc0) << 2;
 }
-static inline void put_le24(uint8_t *p, int i, uint64_t x) {
+static inline uint64_t to_le24(uint64_t x) {
   x = (x & 0x003f003f003f003f) | (x & 0x3f003f003f003f00) >> 2;
-  put_groups(p + 6 * i, (x & 0x00000fff00000fff) | (x & 0x0fff00000fff0000) >> 4);
+  return (x & 0x00000fff00000fff) | (x & 0x0fff00000fff0000) >> 4;
 }
 /* A mask for both groups. */
 #define BOTH(mask) ((uint64_t)(mask) << 32 | (mask))
-static inline uint64_t get_planes(const uint8_t *p, int i) {
-  uint64_t t = get_groups(p + 6 * i);
+static inline uint64_t of_planes(uint64_t t) {
   return (t >> 2 & BOTH(0x3cu)) | (t & BOTH(0x0f0fu)) << 10 | (t & BOTH(0xf000u)) << 14 |                  /* hi4 of v0; v1, v2; v3 */
          (t >> 22 & BOTH(3u)) | (t >> 12 & BOTH(0x300u)) | (t & BOTH(0x30000u)) | (t & BOTH(0xc0000u)) << 6; /* lo2 of v0, v1, v2, v3 */
 }
-static inline void put_planes(uint8_t *p, int i, uint64_t x) {
-  put_groups(p + 6 * i, (x << 2 & BOTH(0xf0u)) | (x >> 10 & BOTH(0x0f0fu)) | (x >> 14 & BOTH(0xf000u)) | (x & BOTH(3u)) << 22 |
-                            (x & BOTH(0x300u)) << 12 | (x & BOTH(0x30000u)) | (x >> 6 & BOTH(0xc0000u)));
+static inline uint64_t to_planes(uint64_t x) {
+  return (x << 2 & BOTH(0xf0u)) | (x >> 10 & BOTH(0x0f0fu)) | (x >> 14 & BOTH(0xf000u)) | (x & BOTH(3u)) << 22 | (x & BOTH(0x300u)) << 12 |
+         (x & BOTH(0x30000u)) | (x >> 6 & BOTH(0xc0000u));
 }
 
-#define KERNEL6(from, to)                                                                                        \
-  static void from##_to_##to(const uint8_t *src, size_t src_step, uint8_t *dst, size_t dst_step, size_t blocks) { \
-    for (; blocks; blocks--, src += src_step, dst += dst_step)                                                    \
-      for (int i = 0; i < 4; i++) put_##to(dst, i, get_##from(src, i));                                           \
+static inline struct block6 get_sixes(const uint8_t *p) {
+  return (struct block6){{mxq_get64(p) & SIXES, mxq_get64(p + 8) & SIXES, mxq_get64(p + 16) & SIXES, mxq_get64(p + 24) & SIXES}};
+}
+static inline void put_sixes(uint8_t *p, struct block6 x) {
+  mxq_put64(p, x.w[0]);
+  mxq_put64(p + 8, x.w[1]);
+  mxq_put64(p + 16, x.w[2]);
+  mxq_put64(p + 24, x.w[3]);
+}
+#define ORDER6(order)                                                                                                              \
+  static inline struct block6 get_##order(const uint8_t *p) {                                                                      \
+    struct block6 x = get_groups(p);                                                                                               \
+    return (struct block6){{of_##order(x.w[0]), of_##order(x.w[1]), of_##order(x.w[2]), of_##order(x.w[3])}};                      \
+  }                                                                                                                                \
+  static inline void put_##order(uint8_t *p, struct block6 x) {                                                                    \
+    put_groups(p, (struct block6){{to_##order(x.w[0]), to_##order(x.w[1]), to_##order(x.w[2]), to_##order(x.w[3])}});              \
   }
-KERNEL6(le24, planes) KERNEL6(le24, sixes)
-KERNEL6(planes, le24) KERNEL6(planes, sixes)
-KERNEL6(sixes, le24) KERNEL6(sixes, planes) KERNEL6(sixes, sixes)
+ORDER6(le24)
+ORDER6(planes)
+
+KERNEL(le24, planes) KERNEL(le24, sixes)
+KERNEL(planes, le24) KERNEL(planes, sixes)
+KERNEL(sixes, le24) KERNEL(sixes, planes) KERNEL(sixes, sixes)
 
 const struct mxq_layout_kernels mxq_layout_portable = {
   .fours = {[MXQ_ORDER_LOW] = {copy16, low_to_high, low_to_split, low_to_fours},
