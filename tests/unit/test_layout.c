@@ -246,7 +246,7 @@ START_TEST(results_larger_than_caches_are_the_same) {
     {MXQ_MXFP6_E3M2, MXQ_LAYOUT_PLANES, MXQ_LAYOUT_UNPACKED, 40, 500000}, {MXQ_MXINT8, MXQ_LAYOUT_BYTES, MXQ_LAYOUT_BYTES, 5, 4000001}};
   for (size_t j = 0; j < sizeof jobs / sizeof jobs[0]; j++) {
     struct matrix m = matrix(jobs[j].f, jobs[j].rows, jobs[j].k);
-    for (unsigned threads = 1; threads < 4; threads += 2) check_pair(&m, jobs[j].from, jobs[j].to, j % 2 ? 5 : 0, 13 * j, threads > 1, threads > 1, threads);
+    check_pair(&m, jobs[j].from, jobs[j].to, j % 3 == 2 ? 5 : 0, 13 * j, j % 2 == 0, j % 2, j % 2 ? 3 : 1);
     matrix_free(&m);
   }
 }
