@@ -314,6 +314,10 @@ START_TEST(swizzled_scales_lie_as_defined_and_come_back) {
     }
   check_swizzle(MXQ_SWIZZLE_NVIDIA, 1025, 2731, 0, true, 2);
   check_swizzle(MXQ_SWIZZLE_AMD, 1024, 2736, 0, true, 2);
+  /* larger than caches; the last two so that rows begin where cache lines do */
+  check_swizzle(MXQ_SWIZZLE_NVIDIA, 6145, 2731, 0, false, 2);
+  check_swizzle(MXQ_SWIZZLE_NVIDIA, 6144, 2752, 0, true, 1);
+  check_swizzle(MXQ_SWIZZLE_AMD, 6144, 2752, 0, true, 2);
 }
 END_TEST
 
