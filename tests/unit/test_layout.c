@@ -318,6 +318,7 @@ START_TEST(swizzled_scales_lie_as_defined_and_come_back) {
   check_swizzle(MXQ_SWIZZLE_NVIDIA, 6145, 2731, 0, false, 2);
   check_swizzle(MXQ_SWIZZLE_NVIDIA, 6144, 2752, 0, true, 1);
   check_swizzle(MXQ_SWIZZLE_AMD, 6144, 2752, 0, true, 2);
+  check_swizzle(MXQ_SWIZZLE_NVIDIA, 6145, 2752, 16, true, 1); /* the first row does, the others do not */
 }
 END_TEST
 
