@@ -27,11 +27,9 @@ static int bits_of(int j) {
  * than half an ulp of k. Counted over all f32 with glibc's log2f, which is correctly rounded there.
  */
 static const unsigned char hazards[] = {0, 0, 1, 2, 5, 11, 22, 44};
-static uint32_t below(int k) { return hazards[bits_of((k > 0 ? k : 1 - k) - 1)]; }
-static uint32_t above(int k) {
-  int n = bits_of(k >= 0 ? k : -k - 1);
-  return n ? hazards[n - 1] : 0;
-}
+static uint32_t hazard(int n) { return hazards[n < 0 ? 0 : n > 7 ? 7 : n]; } /* beyond: exponents that no f32 has */
+static uint32_t below(int k) { return hazard(bits_of((k > 0 ? k : 1 - k) - 1)); }
+static uint32_t above(int k) { return hazard(bits_of(k >= 0 ? k : -k - 1) - 1); }
 
 /* Whether ceil(log2f(x)) is more than k, for x >= 2^k. */
 static bool ceil_passes(float x, int k) {
