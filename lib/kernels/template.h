@@ -195,8 +195,17 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
 #define WIDTH_E5M2 8
 #define WIDTH_INT8 8
 
+#define LANE_f32 MXQ_LANE_F32
+#define LANE_bf16 MXQ_LANE_BF16
+#define LANE_f16 MXQ_LANE_F16
+
+/* A row may take many blocks at a time; `rest` does the same block by block. */
+#ifndef MXQ_OPS_TILES
+#define encode_tiles(src, blocks, codes, scales, recipe, lane, e, m, top, rest) rest(src, blocks, codes, scales, recipe)
+#endif
+
 #define ENCODE(ID, name, E, M, TOP, lane, size)                                                                       \
-  static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,               \
+  static size_t blocks_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,               \
                                        const struct mxq_recipe *recipe) {                                             \
     const struct mxq_scale_plan plan = recipe->plan;                                                                  \
     const uint8_t *in = src;                                                                                          \
@@ -218,6 +227,10 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
       CAT(pack, WIDTH_##ID)(c, codes);                                                                                \
     }                                                                                                                 \
     return bad;                                                                                                       \
+  }                                                                                                                   \
+  static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,               \
+                                       const struct mxq_recipe *recipe) {                                             \
+    return encode_tiles(src, blocks, codes, scales, recipe, LANE_##lane, E, M, MXQ_TOP_##TOP, blocks_##name##_##lane); \
   }
 
 #ifndef MXQ_OPS_DECODE
