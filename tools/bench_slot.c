@@ -45,6 +45,7 @@ static void run_row(enum mxq_cpu row, const struct bench_slot *s, const unsigned
   const struct mxq_numerics automatic = {.scale_rule = MXQ_SCALE_AUTO, .round = MXQ_ROUND_RNE, .neg_zero = MXQ_NEG_ZERO_KEEP};
   struct mxq_recipe recipe;
   mxq_recipe_make(&recipe, s->element, &automatic);
+  recipe.stream = true;
   if (s->decode)
     k->decode[s->element][s->lane](codes, scales, blocks, copy, true);
   else

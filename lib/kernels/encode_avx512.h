@@ -255,15 +255,19 @@ TILE_WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, ui
   const bool stream = recipe->stream && (uintptr_t)codes % TILE_LINE == 0;
   const uint8_t *in = src;
   uint32_t table[64] __attribute__((aligned(64)));
-  struct tile_scales t __attribute__((aligned(64)));
+  struct tile_scales t[2] __attribute__((aligned(64)));
   size_t bad = 0;
   if (plan.mse || blocks < TILE) return rest(src, blocks, codes, scales, recipe);
   if (top != MXQ_TOP_INTEGER) tile_table(table, e, m);
-  for (; blocks >= TILE; blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
+  /* The scales of the next tile are made before the codes of this one, so that nothing waits for them. */
+  bool good = tile_scale(tile_amax(in, lane), &plan, e, top, scales, &t[0]);
+  for (unsigned turn = 0; blocks >= TILE; turn ^= 1, blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
+    const bool now = good;
     for (size_t i = 0; i < wide; i += TILE_LINE) _mm_prefetch((const char *)in + TILE_AHEAD + i, _MM_HINT_T0);
-    if (!tile_scale(tile_amax(in, lane), &plan, e, top, scales, &t)) bad += rest(in, TILE, codes, scales, recipe);
-    else if (stream) tile_codes(in, &t, table, codes, lane, e, m, top, true);
-    else tile_codes(in, &t, table, codes, lane, e, m, top, false);
+    if (blocks >= 2 * TILE) good = tile_scale(tile_amax(in + wide, lane), &plan, e, top, scales + TILE, &t[turn ^ 1]);
+    if (!now) bad += rest(in, TILE, codes, scales, recipe);
+    else if (stream) tile_codes(in, &t[turn], table, codes, lane, e, m, top, true);
+    else tile_codes(in, &t[turn], table, codes, lane, e, m, top, false);
   }
   if (stream) _mm_sfence();
   return bad + rest(in, blocks, codes, scales, recipe);
