@@ -66,11 +66,11 @@ TILE_WORD __m512i tile_amax(const uint8_t *p, enum mxq_lane lane) {
 /* ---- scales ------------------------------------------------------------------------------------------------------------- */
 
 /* Below this byte the numbers of struct tile_scales leave f32's normal range. */
-#define TILE_LEAST_BYTE(e, top) ((top) == MXQ_TOP_INTEGER ? 8 : 2 - MXQ_EL_EMIN(e))
+#define TILE_LEAST_BYTE(e, top) ((top) == MXQ_TOP_INTEGER ? 8 : 3 - MXQ_EL_EMIN(e))
 #define TILE_PERIOD(e) ((e) == 5 ? 32 : 16) /* exponents that the table tells apart: emin - 1 to emax */
 
 /* Writes the scale bytes; false: nothing was written, the tile goes block by block. */
-TILE_WORD bool tile_scale(__m512i amax, const struct mxq_scale_plan *plan, int e, int top, uint8_t *scales, struct tile_scales *t) {
+TILE_WORD bool tile_scale(__m512i amax, const struct mxq_scale_plan *plan, int e, int m, int top, uint8_t *scales, struct tile_scales *t) {
   const __m512i least = _mm512_set1_epi32(TILE_LEAST_BYTE(e, top));
   __m512i field = _mm512_srli_epi32(_mm512_add_epi32(amax, _mm512_set1_epi32((int)plan->add)), 23);
   __m512i s = _mm512_sub_epi32(field, _mm512_set1_epi32(plan->emax));
@@ -81,8 +81,9 @@ TILE_WORD bool tile_scale(__m512i amax, const struct mxq_scale_plan *plan, int e
   if (odd) return false;
   _mm_storeu_si128((__m128i *)(void *)scales, _mm512_cvtepi32_epi8(s));
   s = _mm512_max_epi32(s, least); /* blocks of zeros: any scale will do */
-  if (top == MXQ_TOP_INTEGER) {   /* the last place is 2^-6 */
-    _mm512_storeu_si512(t->inverse, _mm512_slli_epi32(_mm512_sub_epi32(_mm512_set1_epi32(254 + 6), s), 23));
+  if (top == MXQ_TOP_INTEGER || m == 1) { /* INT8's last place is 2^-6; quarters decide over E2M1 */
+    _mm512_storeu_si512(t->inverse, _mm512_slli_epi32(_mm512_sub_epi32(_mm512_set1_epi32(254 + (m == 1 ? 2 : 6)), s), 23));
+    _mm512_storeu_si512(t->low, _mm512_slli_epi32(_mm512_sub_epi32(s, _mm512_set1_epi32(2)), 7)); /* a quarter in bf16 */
     return true;
   }
   __m512i inverse = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_set1_epi32(254), s), 23);
@@ -190,6 +191,43 @@ TILE_WORD __m512i codes_of_two(const uint8_t *p, const struct tile_scales *t, in
   return _mm512_ternarylogic_epi64(code, sign, _mm512_set1_epi8((char)(1 << (e + m))), 0xf8); /* code | sign & bit */
 }
 
+/*
+ * E2M1: floor + ceil of four times the value tell where it stands among the values and their midpoints, all of them multiples of a quarter;
+ * a table makes the code of it. Two fused additions give both, rounded down: C + 4y and C - 4y.
+ */
+static const uint16_t tile_quarters[64] = {0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6,
+                                           6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7};
+/* The same by half steps of bf16's exponent and two mantissa bits, from a quarter on. */
+static const uint16_t tile_steps[64] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7,
+                                        7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7};
+
+TILE_WORD __m512i look_up(const uint16_t table[64], __m512i words) { return _mm512_permutex2var_epi16(z_load(table), words, z_load(table + 32)); }
+
+TILE_WORD __m512i quarters_of(__m512i a, __m512 four) {
+  const __m512 c = _mm512_set1_ps(0x1.8p23f);
+  __m512 x = _mm512_castsi512_ps(_mm512_and_si512(a, _mm512_set1_epi32(0x7fffffff)));
+  __m512 floor = _mm512_fmadd_round_ps(x, four, c, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  __m512 ceil = _mm512_fnmadd_round_ps(x, four, c, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  return _mm512_sub_epi32(_mm512_castps_si512(floor), _mm512_castps_si512(ceil));
+}
+/* Two blocks to 32 words that hold two codes each: in lane L, elements 4L...4L+3 of each sixteen. */
+TILE_WORD __m512i nibbles_of_two(const uint8_t *p, const struct tile_scales *t, int i, enum mxq_lane lane) {
+  struct tile_pair x = widen_block(p, lane), y = widen_block(p + (lane == MXQ_LANE_F32 ? 128 : 64), lane);
+  const __m512 s = _mm512_set1_ps(t->inverse[i]), u = _mm512_set1_ps(t->inverse[i + 1]);
+  __m512i a = look_up(tile_quarters, _mm512_packs_epi32(quarters_of(x.first, s), quarters_of(x.second, s)));
+  __m512i b = look_up(tile_quarters, _mm512_packs_epi32(quarters_of(y.first, u), quarters_of(y.second, u)));
+  __m512i sign = _mm512_srli_epi16(signs_of(p, x, y, lane), 4);
+  a = _mm512_ternarylogic_epi64(_mm512_packus_epi16(a, b), sign, _mm512_set1_epi8(8), 0xf8);
+  return _mm512_maddubs_epi16(a, _mm512_set1_epi16(0x1001));
+}
+/* A block of bf16 to 16 dwords that hold two codes each. */
+TILE_WORD __m512i nibbles_of_bf16(const uint8_t *p, const struct tile_scales *t, int i) {
+  __m512i x = z_load(p), d = _mm512_subs_epu16(_mm512_and_si512(x, _mm512_set1_epi16(0x7fff)), _mm512_set1_epi16((int16_t)t->low[i]));
+  __m512i where = _mm512_add_epi16(_mm512_srli_epi16(d, 5), _mm512_srli_epi16(_mm512_add_epi16(d, _mm512_set1_epi16(31)), 5));
+  __m512i code = _mm512_ternarylogic_epi64(look_up(tile_steps, where), _mm512_srli_epi16(x, 12), _mm512_set1_epi16(8), 0xf8);
+  return _mm512_madd_epi16(code, _mm512_set1_epi32(0x00100001));
+}
+
 TILE_WORD void put_line(uint8_t *p, __m512i v, bool stream) {
   if (stream) _mm512_stream_si512((void *)p, v);
   else _mm512_storeu_si512(p, v);
@@ -216,15 +254,17 @@ TILE_WORD void tile_codes(const uint8_t *p, const struct tile_scales *t, const u
   if (MXQ_EL_BITS(e, m, top) == 8) {
     for (int n = 0; n < 8; n++) put_line(out + 64 * n, dwords_in_order(TWO(n), lane), stream);
   } else if (MXQ_EL_BITS(e, m, top) == 4) {
-    const __m512i nibbles = _mm512_set1_epi16(0x1001);
     for (int n = 0; n < 8; n += 2) {
-      __m512i a = _mm512_maddubs_epi16(TWO(n), nibbles), b = _mm512_maddubs_epi16(TWO(n + 1), nibbles);
-      a = _mm512_packus_epi16(a, b);
+      __m512i a;
       if (lane == MXQ_LANE_BF16) {
+        a = _mm512_packus_epi32(nibbles_of_bf16(p + 64 * (2 * n), t, 2 * n), nibbles_of_bf16(p + 64 * (2 * n + 1), t, 2 * n + 1));
+        __m512i b = _mm512_packus_epi32(nibbles_of_bf16(p + 64 * (2 * n + 2), t, 2 * n + 2), nibbles_of_bf16(p + 64 * (2 * n + 3), t, 2 * n + 3));
+        a = _mm512_packus_epi16(a, b);
         a = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), a);
       } else { /* word 4 * which + v of lane L: 4 codes of sixteen number v */
         const __m512i order = _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4, 27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1,
                                                24, 16, 8, 0);
+        a = _mm512_packus_epi16(nibbles_of_two(p + (size_t)n * two, t, 2 * n, lane), nibbles_of_two(p + (size_t)(n + 1) * two, t, 2 * n + 2, lane));
         a = _mm512_permutexvar_epi16(order, a);
       }
       put_line(out + 32 * n, a, stream);
@@ -260,11 +300,11 @@ TILE_WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, ui
   if (plan.mse || blocks < TILE) return rest(src, blocks, codes, scales, recipe);
   if (top != MXQ_TOP_INTEGER) tile_table(table, e, m);
   /* The scales of the next tile are made before the codes of this one, so that nothing waits for them. */
-  bool good = tile_scale(tile_amax(in, lane), &plan, e, top, scales, &t[0]);
+  bool good = tile_scale(tile_amax(in, lane), &plan, e, m, top, scales, &t[0]);
   for (unsigned turn = 0; blocks >= TILE; turn ^= 1, blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
     const bool now = good;
     for (size_t i = 0; i < wide; i += TILE_LINE) _mm_prefetch((const char *)in + TILE_AHEAD + i, _MM_HINT_T0);
-    if (blocks >= 2 * TILE) good = tile_scale(tile_amax(in + wide, lane), &plan, e, top, scales + TILE, &t[turn ^ 1]);
+    if (blocks >= 2 * TILE) good = tile_scale(tile_amax(in + wide, lane), &plan, e, m, top, scales + TILE, &t[turn ^ 1]);
     if (!now) bad += rest(in, TILE, codes, scales, recipe);
     else if (stream) tile_codes(in, &t[turn], table, codes, lane, e, m, top, true);
     else tile_codes(in, &t[turn], table, codes, lane, e, m, top, false);
