@@ -15,6 +15,13 @@
 
 #define TILE_WORD static inline __attribute__((always_inline, unused))
 
+/* gcc keeps short loops of constant length; unrolled ones are a tenth faster here. clang unrolls them itself. */
+#if defined(__clang__)
+#define UNROLL
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
 enum { TILE = 16, TILE_AHEAD = 8192, TILE_LINE = 64 };
 
 /* What the scale bytes of a tile make of its blocks. */
@@ -252,8 +259,10 @@ TILE_WORD void tile_codes(const uint8_t *p, const struct tile_scales *t, const u
   const size_t two = lane == MXQ_LANE_F32 ? 256 : 128;
 #define TWO(n) codes_of_two(p + (size_t)(n) * two, t, 2 * (n), table, lane, e, m, top)
   if (MXQ_EL_BITS(e, m, top) == 8) {
+    UNROLL
     for (int n = 0; n < 8; n++) put_line(out + 64 * n, dwords_in_order(TWO(n), lane), stream);
   } else if (MXQ_EL_BITS(e, m, top) == 4) {
+    UNROLL
     for (int n = 0; n < 8; n += 2) {
       __m512i a;
       if (lane == MXQ_LANE_BF16) {
@@ -274,6 +283,7 @@ TILE_WORD void tile_codes(const uint8_t *p, const struct tile_scales *t, const u
     const __m512i first = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18, 20);
     const __m512i second = _mm512_setr_epi32(5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18, 20, 21, 22, 24, 25);
     const __m512i third = _mm512_setr_epi32(10, 12, 13, 14, 16, 17, 18, 20, 21, 22, 24, 25, 26, 28, 29, 30);
+    UNROLL
     for (int n = 0; n < 8; n += 4) {
       __m512i a = sixes(TWO(n), lane), b = sixes(TWO(n + 1), lane), c, d;
       put_line(out + 48 * n, _mm512_permutex2var_epi32(a, first, b), stream);
