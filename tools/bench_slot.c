@@ -39,15 +39,16 @@ void bench_fill(const struct bench_buffers *b, enum mxq_lane lane, size_t bytes)
   }
 }
 
+/* stream: outputs are larger than caches. */
 static void run_row(enum mxq_cpu row, const struct bench_slot *s, const unsigned char *wide, size_t blocks, uint8_t *codes, uint8_t *scales,
-                    unsigned char *copy) {
+                    unsigned char *copy, bool stream) {
   const struct mxq_kernels *k = mxq_kernel_rows[row];
   const struct mxq_numerics automatic = {.scale_rule = MXQ_SCALE_AUTO, .round = MXQ_ROUND_RNE, .neg_zero = MXQ_NEG_ZERO_KEEP};
   struct mxq_recipe recipe;
   mxq_recipe_make(&recipe, s->element, &automatic);
-  recipe.stream = true;
+  recipe.stream = stream;
   if (s->decode)
-    k->decode[s->element][s->lane](codes, scales, blocks, copy, true);
+    k->decode[s->element][s->lane](codes, scales, blocks, copy, stream);
   else
     k->encode[s->element][s->lane](wide, blocks, codes, scales, &recipe);
 }
@@ -55,7 +56,9 @@ static void run_row(enum mxq_cpu row, const struct bench_slot *s, const unsigned
 static void kernel(const struct bench_buffers *b, size_t begin, size_t end, const void *what) {
   const struct bench_slot *s = what;
   size_t first = begin / block_wide(s), blocks = (end - begin) / block_wide(s);
-  run_row(s->row, s, b->wide + begin, blocks, b->codes + first * mxq_block_bytes(s->element), b->scales + first, b->copy + begin);
+  size_t all = b->size / (MXQ_BLOCK * 4); /* blocks: as many values in every lane */
+  bool stream = mxq_kernels_stream(all * (s->decode ? block_wide(s) : mxq_block_bytes(s->element)));
+  run_row(s->row, s, b->wide + begin, blocks, b->codes + first * mxq_block_bytes(s->element), b->scales + first, b->copy + begin, stream);
 }
 
 void bench_prepare(const struct bench_buffers *b, const struct bench_slot *slot, size_t bytes) {
@@ -75,11 +78,11 @@ bool bench_check(const struct bench_buffers *b, const struct bench_slot *s, size
     unsigned char wide[SAMPLE * MXQ_BLOCK * 4];
     uint8_t codes[SAMPLE * 32], scales[SAMPLE];
     if (s->decode) {
-      run_row(MXQ_CPU_REFERENCE, s, NULL, SAMPLE, b->codes + at * code, b->scales + at, wide);
+      run_row(MXQ_CPU_REFERENCE, s, NULL, SAMPLE, b->codes + at * code, b->scales + at, wide, false);
       if (memcmp(wide, b->copy + at * block, SAMPLE * block) != 0)
         return false;
     } else {
-      run_row(MXQ_CPU_REFERENCE, s, b->wide + at * block, SAMPLE, codes, scales, NULL);
+      run_row(MXQ_CPU_REFERENCE, s, b->wide + at * block, SAMPLE, codes, scales, NULL, false);
       if (memcmp(codes, b->codes + at * code, SAMPLE * code) != 0 || memcmp(scales, b->scales + at, SAMPLE) != 0)
         return false;
     }

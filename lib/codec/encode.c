@@ -202,6 +202,7 @@ enum mxq_status mxq_encode(enum mxq_format format, enum mxq_dtype dtype, const v
   if (!mxq_job_init(&e.job, format, dtype, shape, threads))
     return mxq_fail(err, MXQ_ERR_USAGE, NULL, "The shape is larger than any memory.");
   if (e.job.pieces == 0) return MXQ_OK;
+  e.recipe.stream = e.job.stream_codes && stats == NULL; /* what is measured is read again at once */
   if (stats && (e.stats = calloc(e.job.pieces, sizeof *e.stats)) == NULL) return mxq_fail_nomem(err, NULL);
   atomic_init(&e.first_bad, UINT64_MAX);
   mxq_pool_run(e.job.threads, work, &e);

@@ -29,9 +29,10 @@ bool mxq_job_init(struct mxq_job *job, enum mxq_format format, enum mxq_dtype dt
   job->shape = s;
   job->row_blocks = blocks;
   job->blocks = blocks * s.rows;
-  job->piece = job->blocks / MAX_PIECES + 1;
+  job->piece = (job->blocks / MAX_PIECES / 64 + 1) * 64; /* their codes begin at cache lines if the first do */
   if (job->piece < PIECE_BLOCKS) job->piece = PIECE_BLOCKS;
   job->pieces = (job->blocks + job->piece - 1) / job->piece;
+  job->stream_codes = mxq_kernels_stream(codes);
   job->threads = threads < job->pieces ? threads : (unsigned)job->pieces;
   atomic_init(&job->next, 0);
   return true;

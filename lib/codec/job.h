@@ -15,6 +15,7 @@ struct mxq_job {
   size_t row_blocks, blocks;   /* in a row, in all */
   size_t piece, pieces;        /* blocks in a piece, whatever the threads; number of pieces */
   unsigned threads;
+  bool stream_codes;           /* the codes are larger than caches */
   _Atomic size_t next;         /* piece to be claimed */
 };
 

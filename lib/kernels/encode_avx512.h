@@ -296,18 +296,33 @@ TILE_WORD void tile_codes(const uint8_t *p, const struct tile_scales *t, const u
 #undef TWO
 }
 
+/* Blocks until codes begin at a cache line; 8: never. */
+TILE_WORD size_t blocks_to_a_line(const uint8_t *codes, size_t block) {
+  size_t n = 0;
+  while (n < 8 && ((uintptr_t)codes + n * block) % TILE_LINE != 0) n++;
+  return n;
+}
+
 /* The encoder of plain recipes; `rest` does the same block by block. */
 #define MXQ_OPS_TILES
 TILE_WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, const struct mxq_recipe *recipe, enum mxq_lane lane,
                               int e, int m, int top, mxq_encode_fn *rest) {
   const struct mxq_scale_plan plan = recipe->plan;
   const size_t wide = TILE * (lane == MXQ_LANE_F32 ? 128 : 64), narrow = TILE * 4 * (size_t)MXQ_EL_BITS(e, m, top);
-  const bool stream = recipe->stream && (uintptr_t)codes % TILE_LINE == 0;
+  const size_t block = narrow / TILE, lead = recipe->stream ? blocks_to_a_line(codes, block) : 8;
+  const bool stream = lead < 8;
   const uint8_t *in = src;
   uint32_t table[64] __attribute__((aligned(64)));
   struct tile_scales t[2] __attribute__((aligned(64)));
   size_t bad = 0;
-  if (plan.mse || blocks < TILE) return rest(src, blocks, codes, scales, recipe);
+  if (plan.mse || blocks < TILE + (stream ? 8 : 0)) return rest(src, blocks, codes, scales, recipe);
+  if (stream) {
+    bad = rest(in, lead, codes, scales, recipe);
+    in += lead * (wide / TILE);
+    codes += lead * block;
+    scales += lead;
+    blocks -= lead;
+  }
   if (top != MXQ_TOP_INTEGER) tile_table(table, e, m);
   /* The scales of the next tile are made before the codes of this one, so that nothing waits for them. */
   bool good = tile_scale(tile_amax(in, lane), &plan, e, m, top, scales, &t[0]);

@@ -81,6 +81,11 @@ enum mxq_cpu mxq_kernel_level(enum mxq_element element, enum mxq_lane lane, bool
   return (enum mxq_cpu)row;
 }
 
+bool mxq_kernels_stream(uint64_t bytes) {
+  const uint64_t always_cached = 1 << 20; /* spares small jobs the question */
+  return bytes > always_cached && bytes > mxq_cpu_cache() / 2;
+}
+
 enum mxq_cpu mxq_cpu_best(void) {
   int level = MXQ_CPU_COUNT - 1;
   while (level > 0 && (!mxq_cpu_machine_has((enum mxq_cpu)level) || row_is_empty(mxq_kernel_rows[level]))) level--;

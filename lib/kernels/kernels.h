@@ -66,6 +66,9 @@ const struct mxq_kernels *mxq_kernels_now(void);
 /* The level whose row serves a slot of the table in use. */
 enum mxq_cpu mxq_kernel_level(enum mxq_element element, enum mxq_lane lane, bool decode);
 
+/* Whether `bytes` of output are too many for caches, so that kernels should write past them. */
+bool mxq_kernels_stream(uint64_t bytes);
+
 /* Bytes of the codes of one block. */
 static inline size_t mxq_block_bytes(enum mxq_element element) { return element == MXQ_E2M1 ? 16 : element <= MXQ_E3M2 ? 24 : 32; }
 

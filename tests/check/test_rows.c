@@ -131,16 +131,24 @@ START_TEST(random_bits_wandering_scales_and_weights_encode_to_the_reference_s_bi
 }
 END_TEST
 
+/* Kernels take blocks in tiles: counts around theirs, and streams, which may write whole cache lines only. */
 START_TEST(kernels_touch_exactly_their_blocks_at_any_alignment) {
-  static const size_t counts[] = {0, 1, 2, 3, 5, 16, 17, 33};
+  static const size_t counts[] = {0, 1, 2, 3, 5, 15, 16, 17, 31, 32, 33, 40, 64, 65};
+  enum { MOST = 65 };
+  static uint8_t want_codes[MOST * 32], want_scales[MOST], want[MOST * 128];
   const int e = _i;
   const size_t per_block = mxq_block_bytes((enum mxq_element)e);
-  uint32_t f[33 * 32];
+  struct mxq_recipe recipe = *recipe_of(e, MXQ_SCALE_AUTO);
+  uint32_t f[MOST * 32];
   uint64_t seed = 5;
-  fill(f, 33 * 32, 2, &seed);
-  for (int row = 1; row < MXQ_CPU_COUNT; row++)
-    for (int l = 0; row_runs(row) && l < MXQ_LANES; l++)
-      for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
+  fill(f, MOST * 32, 2, &seed);
+  for (int l = 0; l < MXQ_LANES; l++) {
+    static uint8_t wide_values[MOST * 128];
+    for (size_t i = 0; i < MOST * 32; i++) put_scalar(wide_values, i, l, f[i]);
+    mxq_kernels_reference.encode[e][l](wide_values, MOST, want_codes, want_scales, &recipe);
+    mxq_kernels_reference.decode[e][l](want_codes, want_scales, MOST, want, false);
+    for (int row = 1; row < MXQ_CPU_COUNT; row++)
+      for (size_t c = 0; row_runs(row) && c < sizeof counts / sizeof *counts; c++)
         for (size_t shift = 0; shift < 64; shift += c % 2 ? 1 : 13)
           for (int at_end = 0; at_end < 2; at_end++) {
             const size_t n = counts[c], wide = n * 32 * lane_size(l), narrow = n * per_block, off = shift % 7 ? shift : 0;
@@ -148,23 +156,52 @@ START_TEST(kernels_touch_exactly_their_blocks_at_any_alignment) {
                            scales = guarded_alloc(n + off, at_end), back = guarded_alloc(wide + off, at_end);
             /* At the end the buffer ends at the guard page; at the beginning it begins there, or `off` bytes later. */
             uint8_t *s = src.data + off, *k = codes.data + off, *b = scales.data + off, *d = back.data + off;
-            uint8_t want_codes[33 * 32], want_scales[33], want[33 * 128];
-            for (size_t i = 0; i < n * 32; i++) put_scalar(s, i, l, f[i]);
+            memcpy(s, wide_values, wide);
             memset(codes.data, 0xa5, off);
+            memset(scales.data, 0xa5, off);
             memset(back.data, 0xa5, off);
-            mxq_kernel_rows[row]->encode[e][l](s, n, k, b, recipe_of(e, MXQ_SCALE_AUTO));
-            mxq_kernels_reference.encode[e][l](s, n, want_codes, want_scales, recipe_of(e, MXQ_SCALE_AUTO));
+            recipe.stream = (shift & 1) == (size_t)at_end; /* at even shifts where the codes begin, at odd ones where they end at the page */
+            mxq_kernel_rows[row]->encode[e][l](s, n, k, b, &recipe);
             ck_assert_int_eq(memcmp(k, want_codes, narrow), 0);
             ck_assert_int_eq(memcmp(b, want_scales, n), 0);
             mxq_kernel_rows[row]->decode[e][l](k, b, n, d, at_end);
-            mxq_kernels_reference.decode[e][l](want_codes, want_scales, n, want, false);
             ck_assert_int_eq(memcmp(d, want, wide), 0);
-            for (size_t i = 0; i < off; i++) ck_assert(codes.data[i] == 0xa5 && back.data[i] == 0xa5);
+            for (size_t i = 0; i < off; i++) ck_assert(codes.data[i] == 0xa5 && scales.data[i] == 0xa5 && back.data[i] == 0xa5);
             guarded_free(&src);
             guarded_free(&codes);
             guarded_free(&scales);
             guarded_free(&back);
           }
+  }
+}
+END_TEST
+
+/* One block of a tile that needs the long way: NaN, Inf, zeros of both signs, subnormals, the ends of f32, at every place of it. */
+START_TEST(odd_blocks_among_others_encode_to_the_reference_s_bits) {
+  enum { TILES = 6, ODD = 9, N = ODD * 16 * TILES };
+  static const uint32_t odd[ODD] = {0x7fc00001, 0xff800000, 0x00000000, 0x80000000, 0x80000001, 0x00400000, 0x01800000, 0x7f7fffff, 0x7e800000};
+  uint32_t *f = malloc(N * 128);
+  uint8_t *src = malloc(N * 128);
+  uint64_t seed = 31;
+  ck_assert(f && src);
+  fill(f, N * 32, 2, &seed);
+  for (size_t o = 0; o < ODD; o++)
+    for (size_t at = 0; at < 16; at++)
+      for (size_t i = 0; i < 32; i++) {
+        uint32_t *u = &f[((o * 16 + at) * TILES + at * 7 % TILES) * 32 + i]; /* some tiles have one, some more, some none */
+        *u = i % 5 == 0 || o == 2 || o == 3 ? odd[o] : *u & 0x807fffff;
+      }
+  for (int l = 0; l < MXQ_LANES; l++) {
+    for (size_t i = 0; i < N * 32; i++) put_scalar(src, i, l, f[i]);
+    if (l == MXQ_LANE_F16)
+      for (size_t i = 0; i < N * 32; i += 97) memcpy(src + 2 * i, (uint16_t[]){i % 2 ? 0x8000 : 0x7c00}, 2);
+    compare_all_rules(_i, l, src, N);
+    if (l == MXQ_LANE_F16)
+      for (size_t i = 0; i < N * 32; i += 97) memcpy(src + 2 * i, (uint16_t[]){i % 2 ? 0x8000 : 0x0001}, 2);
+    compare_all_rules(_i, l, src, N);
+  }
+  free(f);
+  free(src);
 }
 END_TEST
 
@@ -225,6 +262,7 @@ int main(void) {
   tcase_add_loop_test(c, random_bits_wandering_scales_and_weights_encode_to_the_reference_s_bits, 0, MXQ_ELEMENT_COUNT);
   tcase_add_loop_test(c, kernels_touch_exactly_their_blocks_at_any_alignment, 0, MXQ_ELEMENT_COUNT);
   tcase_add_loop_test(c, decoders_stream_to_any_alignment_the_bits_and_count_of_the_reference, 0, MXQ_ELEMENT_COUNT);
+  tcase_add_loop_test(c, odd_blocks_among_others_encode_to_the_reference_s_bits, 0, MXQ_ELEMENT_COUNT);
   suite_add_tcase(suite, c);
   return run_suite(suite);
 }
