@@ -8,5 +8,6 @@ const struct mxq_kernels mxq_kernels_avx2 = {0};
 #define MXQ_ROW avx2
 #include "lib/kernels/ops_avx2.h"
 #include "lib/kernels/decode_avx2.h"
+#include "lib/kernels/encode_avx2.h"
 #include "lib/kernels/template.h"
 #endif
