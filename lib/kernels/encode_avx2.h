@@ -230,7 +230,7 @@ WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, uint8_t
   const bool stream = lead < 8;
   const __m256 table = tile_table(e, m);
   const uint8_t *in = src;
-  float inverse[TILE] __attribute__((aligned(32)));
+  float inverse[2][TILE] __attribute__((aligned(32)));
   size_t bad = 0;
   if (plan.mse || blocks < TILE + (stream ? 8 : 0)) return rest(src, blocks, codes, scales, recipe);
   if (stream) {
@@ -240,11 +240,15 @@ WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, uint8_t
     scales += lead;
     blocks -= lead;
   }
-  for (; blocks >= TILE; blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
+  /* The scales of the next tile are made before the codes of this one, so that nothing waits for them. */
+  bool good = tile_scale(in, &plan, lane, top, scales, inverse[0]);
+  for (unsigned turn = 0; blocks >= TILE; turn ^= 1, blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
+    const bool now = good;
     for (size_t i = 0; i < wide; i += TILE_LINE) _mm_prefetch((const char *)in + TILE_AHEAD + i, _MM_HINT_T0);
-    if (!tile_scale(in, &plan, lane, top, scales, inverse)) bad += rest(in, TILE, codes, scales, recipe);
-    else if (stream) tile_codes(in, inverse, table, codes, lane, e, m, top, true);
-    else tile_codes(in, inverse, table, codes, lane, e, m, top, false);
+    if (blocks >= 2 * TILE) good = tile_scale(in + wide, &plan, lane, top, scales + TILE, inverse[turn ^ 1]);
+    if (!now) bad += rest(in, TILE, codes, scales, recipe);
+    else if (stream) tile_codes(in, inverse[turn], table, codes, lane, e, m, top, true);
+    else tile_codes(in, inverse[turn], table, codes, lane, e, m, top, false);
   }
   if (stream) _mm_sfence();
   return bad + rest(in, blocks, codes, scales, recipe);
