@@ -59,6 +59,7 @@ LIBS     = $(LIBS_build) -lm
 # Kernels: the file's name says its flags. Elsewhere, without them, the file compiles to an empty row.
 isa_x86_64_avx2   = -mavx2 -mf16c
 isa_x86_64_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq
+isa_x86_64_avx512vbmi = $(isa_x86_64_avx512) -mavx512vbmi
 isa               = $(isa_$(machine)_$(patsubst kernels_%,%,$(basename $(notdir $(1)))))
 room_flags        = $(if $(filter lib/kernels/%,$(1)),$(patsubst -O2,-O3,$(CFLAGS)) $(call isa,$(1)),$(CFLAGS))
 compile           = $(CC) $(FLAGS) $(CFLAGS_build) $(call room_flags,$<) $(san) $(CPPFLAGS) -MMD -MP

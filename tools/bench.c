@@ -25,7 +25,8 @@ static void help(void) {
         "      --size BYTES    of an f32 buffer, with K, M or G (default 1G)\n"
         "      --rounds N      rounds of each, 1 to 64 (default 5); medians are shown\n"
         "  -j, --jobs N        threads (default 1)\n"
-        "      --cpu LEVEL     reference, scalar, neon, avx2, avx512: no kernels above it\n"
+        "      --cpu LEVEL     reference, scalar, neon, avx2, avx512,\n"
+        "                      avx512vbmi: no kernels above it\n"
         "      --json          one JSON document on standard output\n"
         "      --help, --version\n\n"
         "Without options: the strongest row and the portable one, within 240 seconds.\n\n"
@@ -85,7 +86,7 @@ static int parse(int argc, char **argv, struct bench_args *a) {
       break;
     case BENCH_CPU:
       if (!mxq_cpu_parse(optarg, &a->level))
-        return usage("unknown --cpu", optarg, "reference, scalar, neon, avx2, avx512");
+        return usage("unknown --cpu", optarg, "reference, scalar, neon, avx2, avx512, avx512vbmi");
       if (mxq_cpu_set(a->level) != MXQ_OK)
         return usage("this machine or build has no --cpu", optarg, "see 'mxquant bench --list'");
       break;

@@ -33,7 +33,7 @@ _mxquant()
     --dtype) mapfile -t COMPREPLY < <(compgen -W 'source f32 bf16 f16' -- "$cur"); return ;;
     --as) mapfile -t COMPREPLY < <(compgen -W 'zip json npy safetensors pt2' -- "$cur"); return ;;
     --progress) mapfile -t COMPREPLY < <(compgen -W 'auto always never json' -- "$cur"); return ;;
-    --cpu) mapfile -t COMPREPLY < <(compgen -W 'reference scalar neon avx2 avx512' -- "$cur"); return ;;
+    --cpu) mapfile -t COMPREPLY < <(compgen -W 'reference scalar neon avx2 avx512 avx512vbmi' -- "$cur"); return ;;
     --rules) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -X '!*.json' -- "$cur"; compgen -d -- "$cur"); return ;;
     --axes|--root|--align|--model|--min-sqnr|--jobs|-j) return ;;
     --tensor)

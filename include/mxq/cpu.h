@@ -11,9 +11,9 @@ extern "C" {
 #endif
 
 /* Weakest to strongest. REFERENCE is written from the standard and slow; SCALAR is portable C. */
-enum mxq_cpu { MXQ_CPU_REFERENCE = 0, MXQ_CPU_SCALAR, MXQ_CPU_NEON, MXQ_CPU_AVX2, MXQ_CPU_AVX512, MXQ_CPU_COUNT };
+enum mxq_cpu { MXQ_CPU_REFERENCE = 0, MXQ_CPU_SCALAR, MXQ_CPU_NEON, MXQ_CPU_AVX2, MXQ_CPU_AVX512, MXQ_CPU_AVX512VBMI, MXQ_CPU_COUNT };
 
-/* "reference", "scalar", "neon", "avx2", "avx512"; NULL for other values. */
+/* "reference", "scalar", "neon", "avx2", "avx512", "avx512vbmi"; NULL for other values. */
 MXQ_API const char *mxq_cpu_name(enum mxq_cpu level);
 MXQ_API bool mxq_cpu_parse(const char *name, enum mxq_cpu *level);
 /* The strongest level that this machine has and this build contains. */

@@ -9,7 +9,7 @@
 
 static const char *const names[MXQ_CPU_COUNT] = {
   [MXQ_CPU_REFERENCE] = "reference", [MXQ_CPU_SCALAR] = "scalar", [MXQ_CPU_NEON] = "neon",
-  [MXQ_CPU_AVX2] = "avx2", [MXQ_CPU_AVX512] = "avx512",
+  [MXQ_CPU_AVX2] = "avx2", [MXQ_CPU_AVX512] = "avx512", [MXQ_CPU_AVX512VBMI] = "avx512vbmi",
 };
 
 const char *mxq_cpu_name(enum mxq_cpu level) { return (unsigned)level < MXQ_CPU_COUNT ? names[level] : NULL; }
@@ -36,6 +36,7 @@ bool mxq_cpu_machine_has(enum mxq_cpu level) {
     case MXQ_CPU_AVX512:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    case MXQ_CPU_AVX512VBMI: return mxq_cpu_machine_has(MXQ_CPU_AVX512) && __builtin_cpu_supports("avx512vbmi");
 #endif
     default: return false;
   }

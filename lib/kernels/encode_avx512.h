@@ -202,14 +202,38 @@ TILE_WORD __m512i codes_of_two(const uint8_t *p, const struct tile_scales *t, in
  * E2M1: floor + ceil of four times the value tell where it stands among the values and their midpoints, all of them multiples of a quarter;
  * a table makes the code of it. Two fused additions give both, rounded down: C + 4y and C - 4y.
  */
-static const uint16_t tile_quarters[64] = {0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6,
-                                           6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7};
-/* The same by half steps of bf16's exponent and two mantissa bits, from a quarter on. */
+/* Of bf16, half steps of its exponent and two mantissa bits tell the same, from a quarter on. */
 static const uint16_t tile_steps[64] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7,
                                         7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7};
 
 TILE_WORD __m512i look_up(const uint16_t table[64], __m512i words) { return _mm512_permutex2var_epi16(z_load(table), words, z_load(table + 32)); }
 
+#ifdef __AVX512VBMI__
+/* With the sign: the table of bytes has room for it, as the seven lowest bits of floor + ceil. -0 becomes the number next to it. */
+static const uint8_t tile_signed_quarters[128] = {
+    0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7,
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+    15, 15, 15, 15, 15, 15, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 13, 13, 13, 13, 13, 13, 13, 12, 12, 12, 12, 12, 12, 12,
+    11, 11, 11, 10, 10, 10, 10, 10, 9, 9, 9, 8, 8};
+TILE_WORD __m512i quarters_of(__m512i x, __m512 four) {
+  const __m512 c = _mm512_set1_ps(0x1.8p23f);
+  __m512 y = _mm512_castsi512_ps(_mm512_max_epi32(x, _mm512_set1_epi32(-0x7fffffff)));
+  __m512 floor = _mm512_fmadd_round_ps(y, four, c, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  __m512 ceil = _mm512_fnmadd_round_ps(y, four, c, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  return _mm512_sub_epi32(_mm512_castps_si512(floor), _mm512_castps_si512(ceil));
+}
+/* Two blocks to 32 words that hold two codes each: in lane L, elements 4L...4L+3 of each sixteen. */
+TILE_WORD __m512i nibbles_of_two(const uint8_t *p, const struct tile_scales *t, int i, enum mxq_lane lane) {
+  struct tile_pair x = widen_block(p, lane), y = widen_block(p + (lane == MXQ_LANE_F32 ? 128 : 64), lane);
+  const __m512 s = _mm512_set1_ps(t->inverse[i]), u = _mm512_set1_ps(t->inverse[i + 1]);
+  __m512i a = _mm512_packs_epi32(quarters_of(x.first, s), quarters_of(x.second, s));
+  __m512i b = _mm512_packs_epi32(quarters_of(y.first, u), quarters_of(y.second, u));
+  a = _mm512_permutex2var_epi8(z_load(tile_signed_quarters), _mm512_packs_epi16(a, b), z_load(tile_signed_quarters + 64));
+  return _mm512_maddubs_epi16(a, _mm512_set1_epi16(0x1001));
+}
+#else
+static const uint16_t tile_quarters[64] = {0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6,
+                                           6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7};
 TILE_WORD __m512i quarters_of(__m512i a, __m512 four) {
   const __m512 c = _mm512_set1_ps(0x1.8p23f);
   __m512 x = _mm512_castsi512_ps(_mm512_and_si512(a, _mm512_set1_epi32(0x7fffffff)));
@@ -227,6 +251,7 @@ TILE_WORD __m512i nibbles_of_two(const uint8_t *p, const struct tile_scales *t, 
   a = _mm512_ternarylogic_epi64(_mm512_packus_epi16(a, b), sign, _mm512_set1_epi8(8), 0xf8);
   return _mm512_maddubs_epi16(a, _mm512_set1_epi16(0x1001));
 }
+#endif
 /* A block of bf16 to 16 dwords that hold two codes each. */
 TILE_WORD __m512i nibbles_of_bf16(const uint8_t *p, const struct tile_scales *t, int i) {
   __m512i x = z_load(p), d = _mm512_subs_epu16(_mm512_and_si512(x, _mm512_set1_epi16(0x7fff)), _mm512_set1_epi16((int16_t)t->low[i]));

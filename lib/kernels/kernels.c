@@ -12,6 +12,7 @@ const struct mxq_kernels *const mxq_kernel_rows[MXQ_CPU_COUNT] = {
   [MXQ_CPU_NEON] = &mxq_kernels_neon,
   [MXQ_CPU_AVX2] = &mxq_kernels_avx2,
   [MXQ_CPU_AVX512] = &mxq_kernels_avx512,
+  [MXQ_CPU_AVX512VBMI] = &mxq_kernels_avx512vbmi,
 };
 
 /* One merged table a level, made when the level is first used; equal bytes are written, so that a race would change nothing. */

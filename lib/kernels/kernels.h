@@ -58,7 +58,7 @@ struct mxq_kernels {
 };
 
 /* The rows, by level; empty where the build lacks the instruction set. */
-extern const struct mxq_kernels mxq_kernels_reference, mxq_kernels_scalar, mxq_kernels_neon, mxq_kernels_avx2, mxq_kernels_avx512;
+extern const struct mxq_kernels mxq_kernels_reference, mxq_kernels_scalar, mxq_kernels_neon, mxq_kernels_avx2, mxq_kernels_avx512, mxq_kernels_avx512vbmi;
 extern const struct mxq_kernels *const mxq_kernel_rows[MXQ_CPU_COUNT];
 
 /* The merged table in use. Fetch it once per job. */
