@@ -61,7 +61,7 @@ enum mxq_status mxq_decode(enum mxq_format format, enum mxq_dtype dtype, const v
   assert(format > MXQ_FORMAT_NONE && format < MXQ_FORMAT_COUNT);
   if (!mxq_job_init(&d.job, format, dtype, shape, threads))
     return mxq_fail(err, MXQ_ERR_USAGE, NULL, "The shape is larger than any memory.");
-  d.stream = mxq_job_streams((uint64_t)shape->rows * shape->k * d.job.size);
+  d.stream = mxq_kernels_stream((uint64_t)shape->rows * shape->k * d.job.size);
   atomic_init(&d.to_inf, 0);
   if (d.job.pieces) mxq_pool_run(d.job.threads, work, &d);
   if (to_inf) *to_inf += atomic_load(&d.to_inf);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/codec/job.h"
 
-#include <unistd.h>
-
 /* Pieces are large enough to be worth a claim, and few enough that what is kept for each of them stays small. */
 enum { PIECE_BLOCKS = 1024, MAX_PIECES = 4096 };
 
@@ -50,14 +48,4 @@ struct mxq_segment mxq_job_segment(const struct mxq_job *job, size_t *at, size_t
     s.tail = job->shape.k % MXQ_BLOCK;
   }
   return s;
-}
-
-bool mxq_job_streams(uint64_t bytes) {
-  long cache = 0;
-#ifdef _SC_LEVEL3_CACHE_SIZE
-  cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#endif
-  /* Unknown, or the sum over all clusters of a processor, of which a core fills one. */
-  if (cache <= 0 || cache > 32l << 20) cache = 32l << 20;
-  return bytes > (uint64_t)cache / 2;
 }

@@ -29,7 +29,5 @@ struct mxq_segment {
 bool mxq_job_init(struct mxq_job *job, enum mxq_format format, enum mxq_dtype dtype, const struct mxq_rows *shape, unsigned threads);
 /* The segment that begins at block *at and ends at `end` or with its row; advances *at. At most `most` blocks. */
 struct mxq_segment mxq_job_segment(const struct mxq_job *job, size_t *at, size_t end, size_t most);
-/* Whether a result of so many bytes is better written past the caches: it is larger than half of the last one. */
-bool mxq_job_streams(uint64_t bytes);
 
 #endif

@@ -7,6 +7,7 @@ const struct mxq_kernels mxq_kernels_avx512vbmi = {0};
 #else
 #define MXQ_ROW avx512vbmi
 #include "lib/kernels/ops_avx2.h"
+#include "lib/kernels/decode_avx512.h"
 #include "lib/kernels/encode_avx512.h"
 #include "lib/kernels/template.h"
 #endif
