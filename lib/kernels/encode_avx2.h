@@ -213,13 +213,6 @@ WORD void tile_codes(const uint8_t *p, const float inverse[TILE], __m256 table, 
 #undef ONE
 }
 
-/* Blocks until codes begin at a cache line; 8: never. */
-WORD size_t blocks_to_a_line(const uint8_t *codes, size_t block) {
-  size_t n = 0;
-  while (n < 8 && ((uintptr_t)codes + n * block) % TILE_LINE != 0) n++;
-  return n;
-}
-
 /* The encoder of plain recipes; `rest` does the same block by block. */
 #define MXQ_OPS_TILES
 WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, const struct mxq_recipe *recipe, enum mxq_lane lane, int e,

@@ -43,8 +43,6 @@ static void merge(struct mxq_kernels *out, enum mxq_cpu level) {
         if (from->encode_any[e][l]) out->encode_any[e][l] = from->encode_any[e][l];
         if (from->decode[e][l]) out->decode[e][l] = from->decode[e][l];
       }
-    for (int i = 0; i < 2; i++)
-      if (from->turn[i]) out->turn[i] = from->turn[i];
   }
 }
 

@@ -34,12 +34,6 @@ typedef size_t mxq_encode_any_fn(const void *src, size_t blocks, uint8_t *codes,
 typedef size_t mxq_decode_fn(const uint8_t *codes, const uint8_t *scales, size_t blocks, void *dst, bool stream);
 
 /*
- * Turns a tile: lines x columns scalars of 2 or 4 bytes (src_stride bytes from line to line) to columns x lines (dst_stride). Any sizes,
- * any alignment.
- */
-typedef void mxq_turn_fn(const void *src, size_t src_stride, size_t lines, size_t columns, void *dst, size_t dst_stride);
-
-/*
  * Adds to *stats what n scalars and their codes show: f32 values `x`, the f32 values `y` that the codes decode to (the last block of x
  * and y may be cut short), scales. The same bits in every row.
  */
@@ -47,12 +41,11 @@ typedef void mxq_measure_fn(const float *x, const float *y, const uint8_t *scale
 
 /*
  * One row of the table, or all rows merged. A slot that a row does not fill is NULL; row SCALAR and the merged table are full.
- * encode: plain recipes only. turn: by bytes of a scalar, 2 and 4.
+ * encode: plain recipes only.
  */
 struct mxq_kernels {
   mxq_encode_fn *encode[MXQ_ELEMENT_COUNT][MXQ_LANES];
   mxq_encode_any_fn *encode_any[MXQ_ELEMENT_COUNT][MXQ_LANES];
-  mxq_turn_fn *turn[2];
   mxq_decode_fn *decode[MXQ_ELEMENT_COUNT][MXQ_LANES];
   mxq_measure_fn *measure;
 };

@@ -10,6 +10,12 @@
 #define WORD static inline __attribute__((always_inline, unused))
 
 WORD __m256i v_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+/* Blocks until codes begin at a cache line; 8: never. */
+WORD size_t blocks_to_a_line(const uint8_t *codes, size_t block) {
+  size_t n = 0;
+  while (n < 8 && ((uintptr_t)codes + n * block) % 64 != 0) n++;
+  return n;
+}
 WORD void v_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
 /* Four vectors of eight 32-bit numbers 0...255 to 32 bytes in order. */
 WORD __m256i v_narrow(__m256i a, __m256i b, __m256i c, __m256i d) {

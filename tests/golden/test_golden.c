@@ -1,86 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocks and packed bytes that other stacks made, against every row of the kernel table. */
+/* Packed bytes that other stacks made, and the worked cases of a model, against every row of the kernel table. */
 #include "tests/golden/golden.h"
-
-static struct {
-  size_t files, blocks;
-} compared;
-
-/* The value of an option in a line's args; "" when it is not there. */
-static const char *option(const char *args, const char *name, char buf[64]) {
-  const char *p = strstr(args, name);
-  buf[0] = 0;
-  if (p)
-    sscanf(p + strlen(name), " %63s", buf);
-  return buf;
-}
-
-static void compare_blocks(const char *dir, const struct golden_line *l) {
-  char text[64], input[80];
-  size_t length = strlen(l->file);
-  if (strncmp(l->file, "torchao/", 8) != 0 || strcmp(l->args, "-") == 0 || strcmp(l->file + length - 4, ".bin") != 0)
-    return;
-  enum mxq_format format;
-  struct mxq_numerics numerics = {.nonfinite = MXQ_NONFINITE_BLOCK};
-  ck_assert(mxq_format_parse(option(l->args, "--format", text), &format));
-  ck_assert(mxq_compat_parse(option(l->args, "--compat", text), &numerics.compat));
-  ck_assert(mxq_scale_rule_parse(option(l->args, "--scale-rule", text), &numerics.scale_rule));
-  ck_assert(mxq_round_parse(option(l->args, "--round", text), &numerics.round));
-  bool bf16 = strstr(l->input, ".bf16") != NULL;
-  snprintf(input, sizeof input, "inputs/%s%s", l->input, bf16 ? "" : ".f32");
-  size_t in_size, out_size, k = (size_t)l->blocks * MXQ_BLOCK;
-  unsigned char *in = golden_load(dir, input, &in_size), *want = golden_load(dir, l->file, &out_size);
-  ck_assert_uint_ge(in_size, k * (bf16 ? 2 : 4));
-  ck_assert_uint_eq(out_size, (size_t)l->blocks * 33);
-  enum mxq_element element = mxq_format_element(format);
-  uint8_t *packed = malloc(k), *codes = malloc(k), *scales = malloc((size_t)l->blocks);
-  FOR_EACH_LEVEL(level) {
-    struct mxq_rows shape = {.rows = 1, .k = k};
-    struct mxq_error err = {0};
-    ck_assert_msg(mxq_encode(format, bf16 ? MXQ_BF16 : MXQ_F32, in, &shape, packed, scales, &numerics, 1, NULL, &err) == MXQ_OK, "%s: %s", l->file, err.text);
-    golden_unpack(element, packed, k, codes);
-    for (long b = 0; b < l->blocks; b++) {
-      const unsigned char *w = want + 33 * b;
-      ck_assert_msg(scales[b] == w[0], "%s, row %s, block %ld: scale %d, the peer has %d", l->file, mxq_cpu_name((enum mxq_cpu)level), b, scales[b], w[0]);
-      for (int i = 0; w[0] != 255 && i < MXQ_BLOCK; i++)
-        ck_assert_msg(codes[MXQ_BLOCK * b + i] == w[1 + i], "%s, row %s, block %ld, element %d: code %02x, the peer has %02x", l->file,
-                      mxq_cpu_name((enum mxq_cpu)level), b, i, codes[MXQ_BLOCK * b + i], w[1 + i]);
-    }
-  }
-  compared.files++;
-  compared.blocks += (size_t)l->blocks;
-  free(in);
-  free(want);
-  free(packed);
-  free(codes);
-  free(scales);
-}
-
-/* Lines of the index that compare_blocks takes. */
-static size_t expected;
-static void count_line(const char *dir, const struct golden_line *l) {
-  (void)dir;
-  size_t length = strlen(l->file);
-  expected += strncmp(l->file, "torchao/", 8) == 0 && strcmp(l->args, "-") != 0 && strcmp(l->file + length - 4, ".bin") == 0;
-}
-
-static void compare_all(const char *dir, size_t least) {
-  compared.files = compared.blocks = expected = 0;
-  golden_each(dir, count_line);
-  golden_each(dir, compare_blocks);
-  printf("# torchao: %zu files, %zu blocks equal\n", compared.files, compared.blocks);
-  ck_assert_uint_eq(compared.files, expected);
-  ck_assert_uint_ge(compared.files, least);
-}
-
-START_TEST(blocks_equal_what_torchao_makes) { compare_all("testdata/golden", 88); }
-END_TEST
-
-START_TEST(blocks_equal_what_torchao_makes_in_the_large_set) {
-  if (golden_shared())
-    compare_all(golden_shared(), 100);
-}
-END_TEST
 
 /* Packed bytes of a peer: codes and scales of [rows, k] under a rule. */
 static void compare_layout(const char *codes_file, const char *scales_file, enum mxq_format format, enum mxq_scale_rule rule, size_t k) {
@@ -147,8 +67,6 @@ int main(void) {
   Suite *s = suite_create("golden");
   TCase *c = tcase_create("blocks");
   tcase_set_timeout(c, 60);
-  tcase_add_test(c, blocks_equal_what_torchao_makes);
-  tcase_add_test(c, blocks_equal_what_torchao_makes_in_the_large_set);
   tcase_add_test(c, packed_bytes_equal_those_of_peers);
   tcase_add_test(c, blocks_equal_the_model_s_worked_cases);
   suite_add_tcase(s, c);
