@@ -8,7 +8,6 @@
 #define ROW8(f, n) f(n), f(n + 1), f(n + 2), f(n + 3), f(n + 4), f(n + 5), f(n + 6), f(n + 7)
 #define ROW32(f, n) ROW8(f, (n)), ROW8(f, (n) + 8), ROW8(f, (n) + 16), ROW8(f, (n) + 24)
 #define ROW128(f) {ROW32(f, 0), ROW32(f, 32), ROW32(f, 64), ROW32(f, 96)}
-#define ROW64_BY(f, step) {ROW32(f, 0), ROW32(f, 32)}
 
 TILE_WORD __m512i byte_of(const uint8_t table[128], __m512i at) { return _mm512_permutex2var_epi8(z_load(table), at, z_load(table + 64)); }
 
@@ -47,6 +46,10 @@ TILE_WORD __m512i gathered_codes(const uint8_t *p, const struct tile_scales *t, 
   code = _mm512_min_epu8(code, _mm512_set1_epi8((char)MXQ_EL_MAX_CODE(e, m, top)));
   return _mm512_ternarylogic_epi64(code, sign, _mm512_set1_epi8((char)(1 << (e + m))), 0xf8); /* code | sign & bit */
 }
+
+/* Each three of four bytes. */
+#define THREES(n) ((n) < 48 ? (n) / 3 * 4 + (n) % 3 : 0)
+static const uint8_t tile_threes[64] = {ROW32(THREES, 0), ROW32(THREES, 32)};
 
 /* ---- bf16 --------------------------------------------------------------------------------------------------------------- */
 /*
@@ -87,8 +90,9 @@ TILE_WORD __m512i codes_of_bf16(const uint8_t *p, const struct tile_scales *t, i
   __m512i b = _mm512_subs_epu16(_mm512_add_epi16(y, y), _mm512_set1_epi32(t->low[i + 1]));
   __m512i octave = _mm512_permutex2var_epi8(a, odd, b), sign = _mm512_permutex2var_epi8(x, odd, y);
   __m512i mantissa = _mm512_permutex2var_epi8(x, z_load(tile_even_bytes), y); /* and a bit that the tables do not look at */
-  __m512i few = m == 1 ? octave : _mm512_min_epu8(octave, _mm512_set1_epi8((char)(m + 2)));
-  __m512i code = byte_of(tile_subnormal[m], _mm512_or_si512(_mm512_slli_epi16(few, 4), byte_of(tile_eighths, mantissa)));
+  /* The table sees three bits of the octave: what it says of a normal number is at most the least of them, so the larger one is right. */
+  __m512i at = _mm512_ternarylogic_epi64(_mm512_slli_epi16(octave, 4), _mm512_set1_epi8((char)0xf0), byte_of(tile_eighths, mantissa), 0xea);
+  __m512i code = byte_of(tile_subnormal[m], at);
   if (m != 1) {
     __m512i normal = _mm512_add_epi8(_mm512_slli_epi16(octave, (unsigned)m), byte_of(tile_rounded[m], mantissa));
     code = _mm512_max_epu8(code, _mm512_subs_epu8(normal, _mm512_set1_epi8((char)((m + 1) << m))));

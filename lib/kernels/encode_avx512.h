@@ -62,8 +62,12 @@ TILE_WORD __m512i nibbles_of_four(const uint8_t *p, const struct tile_scales *t,
 TILE_WORD __m512i sixes_of(__m512i code) {
   code = _mm512_maddubs_epi16(code, _mm512_set1_epi16(0x4001));
   code = _mm512_madd_epi16(code, _mm512_set1_epi32(0x10000001));
+#if TILE_BYTES
+  return _mm512_permutexvar_epi8(z_load(tile_threes), code);
+#else
   code = _mm512_shuffle_epi8(code, CONTROL(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
   return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15), code);
+#endif
 }
 
 TILE_WORD void put_line(uint8_t *p, __m512i v, bool stream) {
@@ -109,7 +113,7 @@ TILE_WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, ui
   const uint8_t *in = src;
   uint32_t table[64] __attribute__((aligned(64)));
   struct tile_scales t[2] __attribute__((aligned(64))) = {0};
-  __m512i of[2][TILE];
+  __m512i of[3][TILE];
   size_t bad = 0;
   if (plan.mse || blocks < TILE + (stream ? 8 : 0)) return rest(src, blocks, codes, scales, recipe);
   if (stream) {
@@ -120,14 +124,16 @@ TILE_WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, ui
     blocks -= lead;
   }
   if (top != MXQ_TOP_INTEGER) tile_table(table, e, m);
-  for (size_t i = 0; i < 2 * TILE; i++) of[i / TILE][i % TILE] = block_amax(in + (i < blocks ? i : 0) * block, lane, careless);
+  for (size_t i = 0; i < 3 * TILE; i++) of[i / TILE][i % TILE] = block_amax(in + (i < blocks ? i : 0) * block, lane, careless);
   bool good = tile_scale(tile_amax(of[0], lane), &plan, lane, e, m, top, scales, &t[0]);
-  for (unsigned turn = 0; blocks >= TILE; turn ^= 1, blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
+  for (unsigned turn = 0, at = 0; blocks >= TILE; turn ^= 1, blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
     const bool now = good;
-    const uint8_t *later = blocks >= 3 * TILE ? in + 2 * wide : in;
-    if (blocks >= 2 * TILE) good = tile_scale(tile_amax(of[turn ^ 1], lane), &plan, lane, e, m, top, scales + TILE, &t[turn ^ 1]);
-    bool seen = stream ? tile_codes(in, &t[turn], table, codes, later, of[turn], lane, e, m, top, careless, true)
-                       : tile_codes(in, &t[turn], table, codes, later, of[turn], lane, e, m, top, careless, false);
+    const uint8_t *later = blocks >= 4 * TILE ? in + 3 * wide : in;
+    __m512i *collected = of[at];
+    at = at == 2 ? 0 : at + 1;
+    if (blocks >= 2 * TILE) good = tile_scale(tile_amax(of[at], lane), &plan, lane, e, m, top, scales + TILE, &t[turn ^ 1]);
+    bool seen = stream ? tile_codes(in, &t[turn], table, codes, later, collected, lane, e, m, top, careless, true)
+                       : tile_codes(in, &t[turn], table, codes, later, collected, lane, e, m, top, careless, false);
     if (now && !seen) continue;
     if (stream) _mm_sfence();
     bad += rest(in, TILE, codes, scales, recipe);

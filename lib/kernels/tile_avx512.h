@@ -80,16 +80,15 @@ TILE_WORD __m512i tile_amax(const __m512i of[TILE], enum mxq_lane lane) {
 /* Writes the scale bytes; false: nothing was written, the tile goes block by block. */
 TILE_WORD bool tile_scale(__m512i amax, const struct mxq_scale_plan *plan, enum mxq_lane lane, int e, int m, int top, uint8_t *scales,
                           struct tile_scales *t) {
-  const __m512i least = _mm512_set1_epi32(TILE_LEAST_BYTE(e, top));
+  const int low = plan->emax + TILE_LEAST_BYTE(e, top);
   __m512i field = _mm512_srli_epi32(_mm512_add_epi32(amax, _mm512_set1_epi32((int)plan->add)), 23);
+  /* Inf, NaN and what rounds up to them have field 255 or more. */
+  if (_mm512_mask_cmpgt_epu32_mask(_mm512_test_epi32_mask(amax, amax), _mm512_sub_epi32(field, _mm512_set1_epi32(low)), _mm512_set1_epi32(254 - low)))
+    return false;
   __m512i s = _mm512_sub_epi32(field, _mm512_set1_epi32(plan->emax));
   s = _mm512_min_epi32(_mm512_max_epi32(s, _mm512_setzero_si512()), _mm512_set1_epi32(plan->top));
-  __mmask16 odd = _mm512_cmpge_epi32_mask(amax, _mm512_set1_epi32(0x7f800000));
-  odd |= _mm512_mask_test_epi32_mask(_mm512_cmplt_epi32_mask(s, least), amax, amax);
-  if (plan->overflows) odd |= _mm512_cmpeq_epi32_mask(field, _mm512_set1_epi32(255));
-  if (odd) return false;
   _mm_storeu_si128((__m128i *)(void *)scales, _mm512_cvtepi32_epi8(s));
-  s = _mm512_max_epi32(s, least); /* blocks of zeros: any scale will do */
+  s = _mm512_max_epi32(s, _mm512_set1_epi32(TILE_LEAST_BYTE(e, top))); /* blocks of zeros: any scale will do */
   if (TILE_BYTES && lane == MXQ_LANE_BF16 && top != MXQ_TOP_INTEGER) { /* the exponent two octaves below the first that is not rounded to zero */
     s = _mm512_add_epi32(s, _mm512_set1_epi32(MXQ_EL_EMIN(e) - m - 2));
     _mm512_storeu_si512(t->low, _mm512_or_si512(_mm512_slli_epi32(s, 8), _mm512_slli_epi32(s, 24)));
