@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encoding in tiles of 16 blocks, 512 bits at a time: while the codes of one tile are made, the largest magnitudes of the blocks two tiles
- * later are collected, and the scales of the next one made from those collected before, so that nothing waits for them. What a tile cannot
+ * Encoding in tiles of 16 blocks, 512 bits at a time: while the codes of one tile are made, the largest magnitudes of the blocks three
+ * tiles later are collected, and the scales of the next one made from those collected before, so that nothing waits for them. What a tile cannot
  * hold (NaN, Inf, the smallest scales, MSE) goes block by block through the template.
  *
  * The loop over a tile is not unrolled: the prefetchers of the first cache learn from the address of an instruction, and of many loads
@@ -21,7 +21,22 @@
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
-enum { TILE_AHEAD = 16384, TILE_LINE = 64 }; /* bytes of the source to fetch ahead, into the second cache: the first has too few misses to spare */
+enum { TILE_LINE = 64 };
+
+/*
+ * Fetches ahead what lies after p. A processor drops such a wish while too many lines are on their way, and a kernel faster than the memory
+ * makes too many: so every line has four chances, the last one (into the first cache) near enough to be of use. One chance gives two thirds
+ * of the speed of reading, four give nine tenths.
+ */
+TILE_WORD void fetch_ahead(const uint8_t *p, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += TILE_LINE) {
+    const char *line = (const char *)p + i;
+    _mm_prefetch(line + 32768, _MM_HINT_T1);
+    _mm_prefetch(line + 24576, _MM_HINT_T1);
+    _mm_prefetch(line + 16384, _MM_HINT_T1);
+    _mm_prefetch(line + 8192, _MM_HINT_T0);
+  }
+}
 
 /* Codes of two blocks, a byte each, in order. */
 TILE_WORD __m512i codes_of_two(const uint8_t *p, const struct tile_scales *t, int i, const uint32_t *table, enum mxq_lane lane, int e, int m, int top,
@@ -83,7 +98,7 @@ TILE_WORD bool tile_codes(const uint8_t *in, const struct tile_scales *t, const 
   __m512i seen = _mm512_setzero_si512(), lines[TILE * 24 / 64 + 1];
   ROLLED
   for (int i = 0; i < TILE; i += step, later += (size_t)step * block, in += (size_t)step * block, codes += (size_t)step * 4 * bits) {
-    for (size_t k = 0; k < (size_t)step * block; k += TILE_LINE) _mm_prefetch((const char *)in + TILE_AHEAD + k, _MM_HINT_T1);
+    fetch_ahead(in, (size_t)step * block);
     for (int k = 0; k < step; k++) of[i + k] = block_amax(later + (size_t)k * block, lane, careless);
     if (bits == 4) {
       put_line(codes, nibbles_of_four(in, t, i, lane), stream);
