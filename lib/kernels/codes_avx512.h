@@ -17,6 +17,10 @@ struct tile_block { /* one block's numbers in registers */
 };
 TILE_WORD struct tile_block block_of(const struct tile_scales *t, int i, const uint32_t *table, int e) {
   struct tile_block b = {.inverse = _mm512_set1_ps(t->inverse[i]), .low = _mm512_set1_epi32(t->low[i])};
+  if (TILE_LINEAR(e)) {
+    b.table = _mm512_castsi512_ps(_mm512_set1_epi32(t->turn[i]));
+    return b;
+  }
   b.table = _mm512_loadu_ps(table + t->turn[i]);
   if (TILE_PERIOD(e) == 32) b.more = _mm512_loadu_ps(table + t->turn[i] + 16);
   return b;

@@ -15,11 +15,17 @@ TILE_WORD __m512i byte_of(const uint8_t table[128], __m512i at) { return _mm512_
 
 /* 16 scalars: the lowest byte of each lane is the code without its sign, the top bit the sign; another bit shows NaN. */
 enum { NAN_SEEN = 0x20 }; /* in the highest byte: no M has this bit of the exponent */
-TILE_WORD __m512i signed_code_of(__m512i x, const struct tile_block *b, int e) {
-  __m512i field = _mm512_srli_epi32(larger(x, b->low), 23);
-  __m512 magic = TILE_PERIOD(e) == 32 ? _mm512_permutex2var_ps(b->table, field, b->more) : _mm512_permutexvar_ps(field, b->table);
-  magic = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(magic), x, _mm512_set1_epi32(INT32_MIN), 0xf8)); /* x's sign */
-  return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(x), b->inverse, magic));
+TILE_WORD __m512i signed_code_of(__m512i x, const struct tile_block *b, int e, int m) {
+  __m512i magic;
+  if (TILE_LINEAR(e)) { /* the exponent E of x, at least emin's: M is E << 23 | E << m, and what the block adds; its sign and bit 31 >> (23 - m) are x's */
+    magic = _mm512_castps_si512(_mm512_range_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(b->low), 0x03));
+    magic = _mm512_and_si512(magic, _mm512_set1_epi32((int)0xff800000));
+    magic = _mm512_add_epi32(_mm512_add_epi32(magic, _mm512_srli_epi32(magic, (unsigned)(23 - m))), _mm512_castps_si512(b->table));
+  } else {
+    magic = _mm512_castps_si512(_mm512_permutexvar_ps(_mm512_srli_epi32(larger(x, b->low), 23), b->table));
+    magic = _mm512_ternarylogic_epi32(magic, x, _mm512_set1_epi32(INT32_MIN), 0xf8); /* x's sign */
+  }
+  return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(x), b->inverse, _mm512_castsi512_ps(magic)));
 }
 
 /* Lowest bytes of the first sixteen and the second, then the highest; and the other way round. */
@@ -37,9 +43,9 @@ TILE_WORD __m512i gathered_codes(const uint8_t *p, const struct tile_scales *t, 
                                  int top, __m512i *seen) {
   struct tile_pair x = halves_of(p, lane), y = halves_of(p + (lane == MXQ_LANE_F32 ? 128 : 64), lane);
   struct tile_block b = block_of(t, i, table, e);
-  __m512i first = _mm512_permutex2var_epi8(signed_code_of(x.first, &b, e), z_load(tile_low_high), signed_code_of(x.second, &b, e));
+  __m512i first = _mm512_permutex2var_epi8(signed_code_of(x.first, &b, e, m), z_load(tile_low_high), signed_code_of(x.second, &b, e, m));
   b = block_of(t, i + 1, table, e);
-  __m512i second = _mm512_permutex2var_epi8(signed_code_of(y.first, &b, e), z_load(tile_high_low), signed_code_of(y.second, &b, e));
+  __m512i second = _mm512_permutex2var_epi8(signed_code_of(y.first, &b, e, m), z_load(tile_high_low), signed_code_of(y.second, &b, e, m));
   __m512i code = _mm512_mask_blend_epi64(0xf0, first, second), sign = _mm512_alignr_epi64(second, first, 4);
   *seen = _mm512_or_si512(*seen, sign);
   if (e + m < 7) sign = _mm512_srli_epi16(sign, (unsigned)(7 - e - m));

@@ -14,7 +14,7 @@ enum { TILE = 16 };
 struct tile_scales {
   float inverse[TILE];
   int32_t low[TILE];          /* bits of the magnitude at and below which the grid is the same: 2^(emin - 1) * scale; of bf16 two words, see below */
-  int32_t turn[TILE];         /* where in the table the block's window begins */
+  int32_t turn[TILE];         /* where in the table the block's window begins; without a table, what the block adds to M */
 };
 
 TILE_WORD __m512i z_load(const void *p) { return _mm512_loadu_si512(p); }
@@ -76,6 +76,7 @@ TILE_WORD __m512i tile_amax(const __m512i of[TILE], enum mxq_lane lane) {
 #else
 #define TILE_BYTES 0
 #endif
+#define TILE_LINEAR(e) (TILE_BYTES && TILE_PERIOD(e) == 32) /* M is made from the exponent without a table, which would take two registers */
 
 /* Writes the scale bytes; false: nothing was written, the tile goes block by block. */
 TILE_WORD bool tile_scale(__m512i amax, const struct mxq_scale_plan *plan, enum mxq_lane lane, int e, int m, int top, uint8_t *scales,
@@ -102,6 +103,13 @@ TILE_WORD bool tile_scale(__m512i amax, const struct mxq_scale_plan *plan, enum 
   __m512i inverse = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_set1_epi32(254), s), 23);
   inverse = _mm512_max_epi32(inverse, _mm512_set1_epi32(0x00400000)); /* 2^-127 for 254 */
   _mm512_storeu_si512(t->inverse, inverse);
+  if (TILE_LINEAR(e)) {
+    __m512i least = _mm512_add_epi32(s, _mm512_set1_epi32(MXQ_EL_EMIN(e)));
+    _mm512_storeu_si512(t->low, _mm512_slli_epi32(least, 23));
+    s = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_set1_epi32(127 + 23 - m), s), 23);
+    _mm512_storeu_si512(t->turn, _mm512_sub_epi32(s, _mm512_slli_epi32(least, (unsigned)m)));
+    return true;
+  }
   _mm512_storeu_si512(t->low, _mm512_slli_epi32(_mm512_add_epi32(s, _mm512_set1_epi32(MXQ_EL_EMIN(e) - 1)), 23));
   _mm512_storeu_si512(t->turn, _mm512_and_si512(_mm512_sub_epi32(_mm512_setzero_si512(), s), _mm512_set1_epi32(TILE_PERIOD(e) - 1)));
   return true;
