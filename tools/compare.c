@@ -127,8 +127,11 @@ static int compare(const struct args *args) {
     text_cell(stdout, "tensor", NAME);
     printf(" %8s %7s %8s %7s %7s\n", "max abs", "SQNR dB", "cosine", "clipped", "zeroed");
   }
-  if (open)
-    status = mxq_compare(a, b, args->jobs, on_tensor, &c, &err);
+  if (open) {
+    mxq_pool *pool = mxq_pool_create(args->jobs); /* without memory for it one thread does */
+    status = mxq_compare(a, b, mxq_pool_runner(pool), on_tensor, &c, &err);
+    mxq_pool_free(pool);
+  }
   if (open && args->json) {
     json_end(&c.j, ']');
     json_flag(&c.j, "identical", status == MXQ_OK && c.identical == c.tensors);

@@ -128,7 +128,7 @@ MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_reader_in_place(mxq_reader *reader, s
  * be what that takes (MXQ_ERR_USAGE otherwise). Errors as mxq_reader_read.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_reader_decode(mxq_reader *reader, size_t i, enum mxq_dtype dtype, void *dst,
-                                                         size_t dst_bytes, unsigned threads, struct mxq_error *err);
+                                                         size_t dst_bytes, const struct mxq_runner *runner, struct mxq_error *err);
 
 /* ---- verification ---------------------------------------------------------------------------------------------- */
 
@@ -257,7 +257,8 @@ struct mxq_array {
 struct mxq_save_options {
   struct mxq_numerics numerics;
   struct mxq_write_options archive;
-  unsigned threads;
+  unsigned threads;               /* of a pool for this call; 0 = 1 */
+  const struct mxq_runner *runner; /* not NULL: works instead, and threads is not looked at */
   bool replace;                   /* replace an existing file */
 };
 /*

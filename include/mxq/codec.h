@@ -10,6 +10,7 @@
 #ifndef MXQ_CODEC_H
 #define MXQ_CODEC_H
 
+#include <mxq/runner.h>
 #include <mxq/types.h>
 
 #ifdef __cplusplus
@@ -150,14 +151,14 @@ struct mxq_rows {
 
 /*
  * Encodes shape->rows rows of `dtype` (MXQ_F32, MXQ_BF16, MXQ_F16; any alignment) at src into codes and scales.
- * `threads`: how many threads may work, the caller's included; 0 and 1 mean the caller alone. Threads never change the bits.
+ * runner: who works (runner.h); NULL is the calling thread alone. It never changes the bits.
  * stats may be NULL (then nothing is measured, which is faster); on an error its contents are undefined.
  * Buffers do not overlap. Returns MXQ_OK, MXQ_ERR_USAGE (see mxq_numerics_resolve), MXQ_ERR_NONFINITE, MXQ_ERR_NOMEM.
  * On MXQ_ERR_NONFINITE codes and scales are undefined.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_encode(enum mxq_format format, enum mxq_dtype dtype, const void *src,
                                                   const struct mxq_rows *shape, void *codes, uint8_t *scales,
-                                                  const struct mxq_numerics *numerics, unsigned threads,
+                                                  const struct mxq_numerics *numerics, const struct mxq_runner *runner,
                                                   struct mxq_stats *stats, struct mxq_error *err);
 
 /*
@@ -169,7 +170,7 @@ MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_encode(enum mxq_format format, enum m
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_decode(enum mxq_format format, enum mxq_dtype dtype, const void *codes,
                                                   const uint8_t *scales, const struct mxq_rows *shape, void *dst,
-                                                  unsigned threads, uint64_t *to_inf, struct mxq_error *err);
+                                                  const struct mxq_runner *runner, uint64_t *to_inf, struct mxq_error *err);
 
 /* The f32 value of an E8M0 byte: 2^(b-127); 0 is the subnormal 2^-127, 255 is NaN. */
 MXQ_API float mxq_e8m0_value(uint8_t b);

@@ -38,7 +38,8 @@ struct mxq_quantize_options {
   bool has_axes;                /* the blocked run of every tensor that no rule with axes names; negative numbers count from the end */
   int32_t axis_first, axis_last;
   bool weights_only;            /* of a pt2 program: write a weights archive, without the program */
-  unsigned threads;             /* 0 = 1 */
+  unsigned threads;             /* of a pool that lives as long as a run; 0 = 1 */
+  const struct mxq_runner *runner; /* not NULL: works instead, and threads is not looked at */
   struct mxq_write_options archive;
   /* Called now and then during a run, from the calling thread; returns true to cancel. tensor is the name in work. May be NULL. */
   bool (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
@@ -98,7 +99,8 @@ MXQ_API void mxq_plan_free(mxq_plan *plan); /* NULL is accepted */
 struct mxq_dequantize_options {
   enum mxq_container container;     /* MXQ_SAFETENSORS (the default) or MXQ_PT2 */
   enum mxq_dtype dtype;             /* MXQ_F32, MXQ_BF16, MXQ_F16; MXQ_DTYPE_NONE = each tensor's source dtype */
-  unsigned threads;
+  unsigned threads;                 /* both as in mxq_quantize_options */
+  const struct mxq_runner *runner;
   bool (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
   void *user;
 };
@@ -128,7 +130,7 @@ struct mxq_difference {
   uint64_t clipped, zeroed;
 };
 /* Calls on_tensor for every tensor of a, then for those only in b. Errors as mxq_reader_read; MXQ_ERR_CANCELLED when on_tensor returns true. */
-MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_compare(mxq_reader *a, mxq_reader *b, unsigned threads,
+MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_compare(mxq_reader *a, mxq_reader *b, const struct mxq_runner *runner,
                                                    bool (*on_tensor)(void *user, const struct mxq_difference *difference), void *user,
                                                    struct mxq_error *err);
 

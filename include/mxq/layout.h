@@ -9,6 +9,7 @@
 #ifndef MXQ_LAYOUT_H
 #define MXQ_LAYOUT_H
 
+#include <mxq/runner.h>
 #include <mxq/types.h>
 
 #ifdef __cplusplus
@@ -80,13 +81,13 @@ struct mxq_relayout_rows {
  * Converts shape->rows rows of codes from one layout to another, reading codes and scales and writing to_codes and to_scales. A pointer to
  * scales is not looked at where the layout has them among the codes. Where both sides have them elsewhere they are copied, unless either
  * pointer is NULL. from == to is a copy.
- * `threads`: how many threads may work, the caller's included; 0 and 1 mean the caller alone. Threads never change the bytes.
+ * runner: who works (runner.h); NULL is the calling thread alone. It never changes the bytes.
  * Returns MXQ_OK, or MXQ_ERR_USAGE: a layout does not fit the format, scales among the codes have nowhere to go or to come from, or the
  * shape is larger than any memory.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_relayout(enum mxq_format format, enum mxq_layout from, const void *codes, const uint8_t *scales,
                                                     const struct mxq_relayout_rows *shape, enum mxq_layout to, void *to_codes,
-                                                    uint8_t *to_scales, unsigned threads, struct mxq_error *err);
+                                                    uint8_t *to_scales, const struct mxq_runner *runner, struct mxq_error *err);
 
 /*
  * Swizzles: the order of scale bytes that matrix units read, of any MX format. The scales are a matrix, rows x columns (columns = blocks of a
@@ -112,12 +113,14 @@ MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_swizzle_bytes(enum mxq_swizzle swizzl
                                                          struct mxq_error *err);
 /*
  * Scales in rows, `stride` bytes apart (0: densely packed), to swizzled ones and back. mxq_scales_swizzle writes all of mxq_swizzle_bytes,
- * mxq_scales_unswizzle ignores the padding. NONE copies. Threads and errors as in mxq_relayout and mxq_swizzle_bytes.
+ * mxq_scales_unswizzle ignores the padding. NONE copies. Runner and errors as in mxq_relayout and mxq_swizzle_bytes.
  */
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_scales_swizzle(enum mxq_swizzle swizzle, size_t rows, size_t columns, const uint8_t *scales,
-                                                          size_t stride, uint8_t *swizzled, unsigned threads, struct mxq_error *err);
+                                                          size_t stride, uint8_t *swizzled, const struct mxq_runner *runner,
+                                                          struct mxq_error *err);
 MXQ_API MXQ_MUST_CHECK enum mxq_status mxq_scales_unswizzle(enum mxq_swizzle swizzle, size_t rows, size_t columns, const uint8_t *swizzled,
-                                                            uint8_t *scales, size_t stride, unsigned threads, struct mxq_error *err);
+                                                            uint8_t *scales, size_t stride, const struct mxq_runner *runner,
+                                                            struct mxq_error *err);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@
 #include <mxq/status.h>
 #include <mxq/types.h>
 #include <mxq/cpu.h>
+#include <mxq/runner.h>
 #include <mxq/codec.h>
 #include <mxq/layout.h>
 #include <mxq/tensor.h>

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads for the length of one call. */
+/* Sharing work out. */
 #ifndef MXQ_BASE_POOL_H
 #define MXQ_BASE_POOL_H
 
-/*
- * Calls work(context) in up to `threads` threads at once, the caller's own included, and returns when all have come back. Work that
- * is to be shared out is claimed inside `work` (an atomic counter), so fewer threads, also when the system gives none, do it all.
- */
-void mxq_pool_run(unsigned threads, void (*work)(void *context), void *context);
+#include <stdbool.h>
+#include <stddef.h>
+#include <mxq/runner.h>
+
+/* Calls work(context), which claims from `pieces` pieces, through the runner where that is worth it; NULL is the caller alone. */
+void mxq_run(const struct mxq_runner *runner, size_t pieces, void (*work)(void *context), void *context);
+
+/* Where a caller gave a number of threads but no runner, *own becomes a pool to be freed, and *runner its runner. False: no memory. */
+bool mxq_runner_own(const struct mxq_runner **runner, unsigned threads, mxq_pool **own);
 
 #endif

@@ -55,15 +55,15 @@ static void work(void *context) {
 }
 
 enum mxq_status mxq_decode(enum mxq_format format, enum mxq_dtype dtype, const void *codes, const uint8_t *scales,
-                           const struct mxq_rows *shape, void *dst, unsigned threads, uint64_t *to_inf, struct mxq_error *err) {
+                           const struct mxq_rows *shape, void *dst, const struct mxq_runner *runner, uint64_t *to_inf, struct mxq_error *err) {
   struct decoding d = {.codes = codes, .scales = scales, .dst = dst};
   assert(dtype == MXQ_F32 || dtype == MXQ_BF16 || dtype == MXQ_F16);
   assert(format > MXQ_FORMAT_NONE && format < MXQ_FORMAT_COUNT);
-  if (!mxq_job_init(&d.job, format, dtype, shape, threads))
+  if (!mxq_job_init(&d.job, format, dtype, shape))
     return mxq_fail(err, MXQ_ERR_USAGE, NULL, "The shape is larger than any memory.");
   d.stream = mxq_kernels_stream((uint64_t)shape->rows * shape->k * d.job.size);
   atomic_init(&d.to_inf, 0);
-  if (d.job.pieces) mxq_pool_run(d.job.threads, work, &d);
+  if (d.job.pieces) mxq_run(runner, d.job.pieces, work, &d);
   if (to_inf) *to_inf += atomic_load(&d.to_inf);
   return MXQ_OK;
 }

@@ -189,7 +189,7 @@ static void add(struct mxq_stats *to, const struct mxq_stats *from) {
 }
 
 enum mxq_status mxq_encode(enum mxq_format format, enum mxq_dtype dtype, const void *src, const struct mxq_rows *shape, void *codes,
-                           uint8_t *scales, const struct mxq_numerics *numerics, unsigned threads, struct mxq_stats *stats,
+                           uint8_t *scales, const struct mxq_numerics *numerics, const struct mxq_runner *runner, struct mxq_stats *stats,
                            struct mxq_error *err) {
   struct mxq_numerics n = {0};
   struct encoding e = {.src = src, .codes = codes, .scales = scales, .k = shape->k};
@@ -199,13 +199,13 @@ enum mxq_status mxq_encode(enum mxq_format format, enum mxq_dtype dtype, const v
   if (status != MXQ_OK) return status;
   mxq_recipe_make(&e.recipe, mxq_format_element(format), &n);
   e.nonfinite = n.nonfinite;
-  if (!mxq_job_init(&e.job, format, dtype, shape, threads))
+  if (!mxq_job_init(&e.job, format, dtype, shape))
     return mxq_fail(err, MXQ_ERR_USAGE, NULL, "The shape is larger than any memory.");
   if (e.job.pieces == 0) return MXQ_OK;
   e.recipe.stream = e.job.stream_codes && stats == NULL; /* what is measured is read again at once */
   if (stats && (e.stats = calloc(e.job.pieces, sizeof *e.stats)) == NULL) return mxq_fail_nomem(err, NULL);
   atomic_init(&e.first_bad, UINT64_MAX);
-  mxq_pool_run(e.job.threads, work, &e);
+  mxq_run(runner, e.job.pieces, work, &e);
   for (size_t i = 0; stats && i < e.job.pieces; i++) add(stats, &e.stats[i]);
   free(e.stats);
   uint64_t bad = atomic_load(&e.first_bad);

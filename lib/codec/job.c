@@ -4,7 +4,7 @@
 /* Pieces are large enough to be worth a claim, and few enough that what is kept for each of them stays small. */
 enum { PIECE_BLOCKS = 1024, MAX_PIECES = 4096 };
 
-bool mxq_job_init(struct mxq_job *job, enum mxq_format format, enum mxq_dtype dtype, const struct mxq_rows *shape, unsigned threads) {
+bool mxq_job_init(struct mxq_job *job, enum mxq_format format, enum mxq_dtype dtype, const struct mxq_rows *shape) {
   struct mxq_rows s = *shape;
   size_t row_bytes, total;
   uint64_t codes, scales;
@@ -31,7 +31,6 @@ bool mxq_job_init(struct mxq_job *job, enum mxq_format format, enum mxq_dtype dt
   if (job->piece < PIECE_BLOCKS) job->piece = PIECE_BLOCKS;
   job->pieces = (job->blocks + job->piece - 1) / job->piece;
   job->stream_codes = mxq_kernels_stream(codes);
-  job->threads = threads < job->pieces ? threads : (unsigned)job->pieces;
   atomic_init(&job->next, 0);
   return true;
 }

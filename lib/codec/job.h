@@ -14,7 +14,6 @@ struct mxq_job {
   struct mxq_rows shape;       /* strides filled in; one long row where rows follow each other without gaps or padding */
   size_t row_blocks, blocks;   /* in a row, in all */
   size_t piece, pieces;        /* blocks in a piece, whatever the threads; number of pieces */
-  unsigned threads;
   bool stream_codes;           /* the codes are larger than caches */
   _Atomic size_t next;         /* piece to be claimed */
 };
@@ -26,7 +25,7 @@ struct mxq_segment {
 };
 
 /* False when the sizes do not fit in memory. */
-bool mxq_job_init(struct mxq_job *job, enum mxq_format format, enum mxq_dtype dtype, const struct mxq_rows *shape, unsigned threads);
+bool mxq_job_init(struct mxq_job *job, enum mxq_format format, enum mxq_dtype dtype, const struct mxq_rows *shape);
 /* The segment that begins at block *at and ends at `end` or with its row; advances *at. At most `most` blocks. */
 struct mxq_segment mxq_job_segment(const struct mxq_job *job, size_t *at, size_t end, size_t most);
 

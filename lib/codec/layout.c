@@ -225,8 +225,8 @@ static bool dense(const struct side *s, size_t row_blocks) {
 }
 
 enum mxq_status mxq_relayout(enum mxq_format format, enum mxq_layout from, const void *codes, const uint8_t *scales,
-                             const struct mxq_relayout_rows *shape, enum mxq_layout to, void *to_codes, uint8_t *to_scales, unsigned threads,
-                             struct mxq_error *err) {
+                             const struct mxq_relayout_rows *shape, enum mxq_layout to, void *to_codes, uint8_t *to_scales,
+                             const struct mxq_runner *runner, struct mxq_error *err) {
   uint64_t from_bytes, bytes, ignored;
   for (int i = 0; i < 2; i++) {
     enum mxq_layout l = i ? to : from;
@@ -256,6 +256,6 @@ enum mxq_status mxq_relayout(enum mxq_format format, enum mxq_layout from, const
   r.pack = kernel(format, single, to);
   atomic_init(&r.next, 0);
   size_t pieces = (r.blocks + PIECE_BLOCKS - 1) / PIECE_BLOCKS;
-  mxq_pool_run(threads < pieces ? threads : (unsigned)pieces, work, &r);
+  mxq_run(runner, pieces, work, &r);
   return MXQ_OK;
 }

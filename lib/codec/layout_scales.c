@@ -224,7 +224,7 @@ static void work(void *context) {
   if (s->stream) mxq_layout_stream_end();
 }
 
-static enum mxq_status run(struct swizzling *s, unsigned threads, struct mxq_error *err) {
+static enum mxq_status run(struct swizzling *s, const struct mxq_runner *runner, struct mxq_error *err) {
   uint64_t bytes;
   enum mxq_status status = mxq_swizzle_bytes(s->swizzle, s->rows, s->columns, &bytes, err);
   if (status != MXQ_OK || bytes == 0) return status;
@@ -239,20 +239,20 @@ static enum mxq_status run(struct swizzling *s, unsigned threads, struct mxq_err
   s->stream = bytes >= MXQ_LAYOUT_STREAM_FROM;
   s->pieces = ((s->rows - 1) / band + 1) * s->band_pieces;
   atomic_init(&s->next, 0);
-  mxq_pool_run(threads < s->pieces ? threads : (unsigned)s->pieces, work, s);
+  mxq_run(runner, s->pieces, work, s);
   return MXQ_OK;
 }
 
 enum mxq_status mxq_scales_swizzle(enum mxq_swizzle swizzle, size_t rows, size_t columns, const uint8_t *scales, size_t stride,
-                                   uint8_t *swizzled, unsigned threads, struct mxq_error *err) {
+                                   uint8_t *swizzled, const struct mxq_runner *runner, struct mxq_error *err) {
   struct swizzling s = {.swizzle = swizzle, .rows = rows, .columns = columns, .stride = stride, .scales = (uint8_t *)(uintptr_t)scales,
                         .swizzled = swizzled};
-  return run(&s, threads, err);
+  return run(&s, runner, err);
 }
 
 enum mxq_status mxq_scales_unswizzle(enum mxq_swizzle swizzle, size_t rows, size_t columns, const uint8_t *swizzled, uint8_t *scales,
-                                     size_t stride, unsigned threads, struct mxq_error *err) {
+                                     size_t stride, const struct mxq_runner *runner, struct mxq_error *err) {
   struct swizzling s = {.swizzle = swizzle, .back = true, .rows = rows, .columns = columns, .stride = stride, .scales = scales,
                         .swizzled = (uint8_t *)(uintptr_t)swizzled};
-  return run(&s, threads, err);
+  return run(&s, runner, err);
 }

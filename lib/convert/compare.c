@@ -12,7 +12,7 @@
 
 struct comparison {
   mxq_reader *a, *b;
-  unsigned threads;
+  const struct mxq_runner *runner;
   struct mxq_values va, vb, limits;
   struct mxq_buffer buffer[3];
 };
@@ -68,11 +68,11 @@ static void conclude(const struct sums *s, struct mxq_difference *d) {
 static enum mxq_status compare_floats(struct comparison *c, size_t ia, size_t ib, struct mxq_difference *d, struct mxq_error *err) {
   struct sums s = {0};
   bool limits = mxq_reader_tensor(c->b, ib)->format != MXQ_FORMAT_NONE;
-  enum mxq_status status = mxq_values_start(&c->va, c->a, ia, MXQ_F32, c->threads, err);
+  enum mxq_status status = mxq_values_start(&c->va, c->a, ia, MXQ_F32, c->runner, err);
   if (status == MXQ_OK)
-    status = mxq_values_start(&c->vb, c->b, ib, MXQ_F32, c->threads, err);
+    status = mxq_values_start(&c->vb, c->b, ib, MXQ_F32, c->runner, err);
   if (status == MXQ_OK && limits)
-    status = mxq_values_start(&c->limits, c->b, ib, MXQ_F32, c->threads, err);
+    status = mxq_values_start(&c->limits, c->b, ib, MXQ_F32, c->runner, err);
   if (status != MXQ_OK)
     return status;
   c->limits.limits = true;
@@ -99,9 +99,9 @@ static enum mxq_status compare_floats(struct comparison *c, size_t ia, size_t ib
 
 /* Other dtypes: the bytes are equal, or nothing can be said. */
 static enum mxq_status compare_bytes(struct comparison *c, size_t ia, size_t ib, struct mxq_difference *d, struct mxq_error *err) {
-  enum mxq_status status = mxq_values_start(&c->va, c->a, ia, mxq_reader_tensor(c->a, ia)->dtype, 1, err);
+  enum mxq_status status = mxq_values_start(&c->va, c->a, ia, mxq_reader_tensor(c->a, ia)->dtype, NULL, err);
   if (status == MXQ_OK)
-    status = mxq_values_start(&c->vb, c->b, ib, mxq_reader_tensor(c->b, ib)->dtype, 1, err);
+    status = mxq_values_start(&c->vb, c->b, ib, mxq_reader_tensor(c->b, ib)->dtype, NULL, err);
   if (status == MXQ_OK && (!mxq_buffer_need(&c->buffer[0], CHUNK) || !mxq_buffer_need(&c->buffer[1], CHUNK)))
     status = mxq_fail_nomem(err, d->name);
   bool equal = status == MXQ_OK;
@@ -139,9 +139,9 @@ static size_t find(mxq_reader *reader, const char *name) {
   return i == SIZE_MAX || mxq_is_program_table(reader, mxq_reader_tensor(reader, i)) ? SIZE_MAX : i;
 }
 
-enum mxq_status mxq_compare(mxq_reader *a, mxq_reader *b, unsigned threads,
+enum mxq_status mxq_compare(mxq_reader *a, mxq_reader *b, const struct mxq_runner *runner,
                             bool (*on_tensor)(void *user, const struct mxq_difference *difference), void *user, struct mxq_error *err) {
-  struct comparison c = {.a = a, .b = b, .threads = threads};
+  struct comparison c = {.a = a, .b = b, .runner = runner};
   enum mxq_status status = MXQ_OK;
   size_t na = mxq_reader_count(a), nb = mxq_reader_count(b);
   for (size_t i = 0; status == MXQ_OK && i < na + nb; i++) {

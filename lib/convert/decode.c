@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/pool.h"
 #include "lib/convert/values.h"
 
-enum mxq_status mxq_reader_decode(mxq_reader *reader, size_t i, enum mxq_dtype dtype, void *dst, size_t dst_bytes, unsigned threads,
-                                  struct mxq_error *err) {
+enum mxq_status mxq_reader_decode(mxq_reader *reader, size_t i, enum mxq_dtype dtype, void *dst, size_t dst_bytes,
+                                  const struct mxq_runner *runner, struct mxq_error *err) {
   struct mxq_values v = {0};
-  enum mxq_status status = mxq_values_start(&v, reader, i, dtype, threads, err);
+  enum mxq_status status = mxq_values_start(&v, reader, i, dtype, runner, err);
   if (status == MXQ_OK && mxq_values_bytes(&v) != dst_bytes)
     status = mxq_fail(err, MXQ_ERR_USAGE, v.tensor->name, "the tensor takes %llu bytes as %s, not %zu",
                       (unsigned long long)mxq_values_bytes(&v), mxq_dtype_name(dtype), dst_bytes);
@@ -164,7 +165,7 @@ static enum mxq_status pull(void *user, size_t tensor, enum mxq_part part, void 
   (void)part;
   if (w->current != tensor) {
     w->current = tensor;
-    status = mxq_values_start(&w->values, w->reader, i, target(w, t), w->options.threads, err);
+    status = mxq_values_start(&w->values, w->reader, i, target(w, t), w->options.runner, err);
   }
   for (unsigned char *p = buf; status == MXQ_OK && n > 0;) {
     size_t now = n < MXQ_CHUNK ? n : MXQ_CHUNK;
@@ -185,7 +186,9 @@ enum mxq_status mxq_dequantize(mxq_reader *reader, const struct mxq_dequantize_o
     w.progress = (struct mxq_progress){.call = w.options.progress, .user = w.options.user, .total = w.totals.bytes_out};
     if (w.inside)
       w.progress.call = go_on, w.progress.user = &w;
-    status = mxq_writer_run(w.writer, sink, pull, &w, err);
+    mxq_pool *own;
+    status = mxq_runner_own(&w.options.runner, w.options.threads, &own) ? mxq_writer_run(w.writer, sink, pull, &w, err) : mxq_fail_nomem(err, NULL);
+    mxq_pool_free(own);
   }
   if (status == MXQ_OK && summary)
     *summary = (struct mxq_summary){.totals = w.totals, .to_inf = w.values.to_inf, .unverified = mxq_reader_unverified(reader)};

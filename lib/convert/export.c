@@ -89,7 +89,7 @@ enum mxq_status mxq_export_save(const char *path, const struct mxq_array *arrays
   struct mxq_job_item *items = calloc(count + 1, sizeof *items);
   if (!items)
     return mxq_fail_nomem(err, path);
-  struct mxq_job job = {.describe = give_item, .context = items, .count = count, .threads = o->threads};
+  struct mxq_job job = {.describe = give_item, .context = items, .count = count, .threads = o->threads, .runner = o->runner};
   mxq_writer *writer = NULL;
   enum mxq_status status = MXQ_OK;
   for (size_t i = 0; status == MXQ_OK && i < count; i++)

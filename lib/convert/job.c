@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/pool.h"
 #include "lib/convert/across.h"
 
 #define PROGRESS_STEP ((uint64_t)1 << 20)
@@ -14,6 +15,7 @@
 /* The state of a run: the item in work, and buffers that all items share. */
 struct run {
   const struct mxq_job *job;
+  const struct mxq_runner *runner;
   struct mxq_progress progress;
   struct mxq_stats *stats;
   struct mxq_error *err;
@@ -135,7 +137,7 @@ static enum mxq_status encode_rows(struct run *r, const unsigned char *values, c
   placed.first = r->elements_done;
   placed.inner = r->across.inner;
   enum mxq_status status = mxq_encode(item->out.format, item->source_dtype, values, &placed, r->codes.data, scales, &item->numerics,
-                                      r->job->threads, r->stats, &local);
+                                      r->runner, r->stats, &local);
   if (status == MXQ_ERR_NONFINITE) {
     uint64_t k = r->across.k, index = r->elements_done + local.offset;
     if (r->across.inner > 1)
@@ -312,12 +314,14 @@ enum mxq_status mxq_job_add(const struct mxq_job *job, mxq_writer *writer, struc
 
 enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const struct mxq_sink *sink, struct mxq_stats *stats,
                             struct mxq_error *err) {
-  struct run r = {.job = job, .stats = stats, .current = SIZE_MAX, .progress = {.call = job->progress, .user = job->user}};
+  struct run r = {.job = job, .runner = job->runner, .stats = stats, .current = SIZE_MAX, .progress = {.call = job->progress, .user = job->user}};
   for (size_t i = 0; i < job->count; i++) {
     job->describe(job->context, i, &r.item);
     r.progress.total += r.item.bytes_in;
   }
-  enum mxq_status status = mxq_writer_run(writer, sink, pull, &r, err);
+  mxq_pool *own;
+  enum mxq_status status = mxq_runner_own(&r.runner, job->threads, &own) ? mxq_writer_run(writer, sink, pull, &r, err) : mxq_fail_nomem(err, NULL);
+  mxq_pool_free(own);
   mxq_buffer_free(&r.source);
   mxq_buffer_free(&r.gathered);
   mxq_buffer_free(&r.codes);

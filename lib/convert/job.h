@@ -104,7 +104,8 @@ struct mxq_job {
   void (*describe)(const void *context, size_t i, struct mxq_job_item *item);
   const void *context;
   size_t count;
-  unsigned threads;
+  unsigned threads;                  /* of a pool of the run's own, unless there is a runner */
+  const struct mxq_runner *runner;
   bool (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
   void *user;
 };

@@ -149,6 +149,7 @@ enum mxq_status mxq_plan_quantize(mxq_reader *reader, const struct mxq_quantize_
   p->job.describe = describe;
   p->job.context = p;
   p->job.threads = p->options.threads;
+  p->job.runner = p->options.runner;
   p->job.progress = p->options.progress;
   p->job.user = p->options.user;
   enum mxq_status status = resolve_all(p, err);

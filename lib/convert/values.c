@@ -35,14 +35,14 @@ static enum mxq_status find_in_place(struct mxq_values *v, struct mxq_error *err
   return MXQ_OK;
 }
 
-enum mxq_status mxq_values_start(struct mxq_values *v, mxq_reader *reader, size_t index, enum mxq_dtype dtype, unsigned threads,
+enum mxq_status mxq_values_start(struct mxq_values *v, mxq_reader *reader, size_t index, enum mxq_dtype dtype, const struct mxq_runner *runner,
                                  struct mxq_error *err) {
   const struct mxq_tensor *t = mxq_reader_tensor(reader, index);
   v->reader = reader;
   v->index = index;
   v->tensor = t;
   v->dtype = dtype;
-  v->threads = threads;
+  v->runner = runner;
   v->limits = false;
   v->done = 0;
   v->stage_pos = v->stage_n = 0;
@@ -102,7 +102,7 @@ static enum mxq_status fetch_largest(struct mxq_values *v, size_t n, const unsig
 
 static enum mxq_status decode(struct mxq_values *v, const unsigned char *codes, const uint8_t *scales, const struct mxq_rows *shape,
                               void *dst, bool again, struct mxq_error *err) {
-  enum mxq_status status = mxq_decode(v->tensor->format, v->dtype, codes, scales, shape, dst, v->threads, again ? NULL : &v->to_inf, err);
+  enum mxq_status status = mxq_decode(v->tensor->format, v->dtype, codes, scales, shape, dst, v->runner, again ? NULL : &v->to_inf, err);
   return status == MXQ_OK ? status : mxq_fail_name(err, status, v->tensor->name);
 }
 

@@ -11,7 +11,7 @@ struct mxq_values {
   size_t index;
   const struct mxq_tensor *tensor;
   enum mxq_dtype dtype;              /* of the stream */
-  unsigned threads;
+  const struct mxq_runner *runner;
   bool limits;                       /* MX tensors: instead of each value the largest that its block can hold */
   uint64_t to_inf;                   /* values that became Inf in dtype; never reset */
 
@@ -31,7 +31,7 @@ enum mxq_dtype mxq_values_default(const struct mxq_tensor *tensor);
  * Starts at the first value of tensor `index`. dtype: f32, bf16 or f16, or the tensor's own (then scalars are copied). Every other
  * pair is MXQ_ERR_USAGE.
  */
-enum mxq_status mxq_values_start(struct mxq_values *values, mxq_reader *reader, size_t index, enum mxq_dtype dtype, unsigned threads,
+enum mxq_status mxq_values_start(struct mxq_values *values, mxq_reader *reader, size_t index, enum mxq_dtype dtype, const struct mxq_runner *runner,
                                  struct mxq_error *err);
 /* Bytes of the whole stream. */
 uint64_t mxq_values_bytes(const struct mxq_values *values);

@@ -19,8 +19,8 @@ int main(void) {
   if (!codes || !scales)
     return 1;
 
-  if (mxq_encode(MXQ_MXFP4, MXQ_F32, row, &shape, codes, scales, &numerics, 1, NULL, &err) != MXQ_OK ||
-      mxq_decode(MXQ_MXFP4, MXQ_F32, codes, scales, &shape, back, 1, NULL, &err) != MXQ_OK) {
+  if (mxq_encode(MXQ_MXFP4, MXQ_F32, row, &shape, codes, scales, &numerics, NULL, NULL, &err) != MXQ_OK ||
+      mxq_decode(MXQ_MXFP4, MXQ_F32, codes, scales, &shape, back, NULL, NULL, &err) != MXQ_OK) {
     fprintf(stderr, "%s\n", err.text);
     return 1;
   }

@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
   float *values = malloc(bytes + 1); /* + 1: an empty tensor is a tensor */
   if (i == SIZE_MAX) {
     fprintf(stderr, "%s holds no tensor '%s'\n", argv[1], name);
-  } else if (!values || mxq_reader_decode(reader, i, MXQ_F32, values, bytes, 1, &err) != MXQ_OK) {
+  } else if (!values || mxq_reader_decode(reader, i, MXQ_F32, values, bytes, NULL, &err) != MXQ_OK) {
     fprintf(stderr, "%s: %s\n", name, values ? err.text : "out of memory");
   } else {
     printf("%s begins with %g\n", name, bytes ? (double)values[0] : 0.0);

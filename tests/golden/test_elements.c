@@ -53,7 +53,7 @@ static size_t compare_casts(enum mxq_element e, const char *who) {
     struct mxq_rows shape = {.rows = 1, .k = MXQ_BLOCK};
     struct mxq_numerics numerics = {.scale_rule = MXQ_SCALE_FLOOR};
     FOR_EACH_LEVEL(level) {
-      ck_assert_int_eq(mxq_encode(golden_format(e), MXQ_F32, block, &shape, packed, &scale, &numerics, 1, NULL, NULL), MXQ_OK);
+      ck_assert_int_eq(mxq_encode(golden_format(e), MXQ_F32, block, &shape, packed, &scale, &numerics, NULL, NULL, NULL), MXQ_OK);
       ck_assert_uint_eq(scale, 127);
       golden_unpack(e, packed, MXQ_BLOCK, codes);
       for (int k = 0; k < MXQ_BLOCK; k += 2)

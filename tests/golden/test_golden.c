@@ -13,7 +13,7 @@ static void compare_layout(const char *codes_file, const char *scales_file, enum
   ck_assert_uint_eq(scales_n, shape.rows * mxq_row_blocks(k));
   unsigned char *c = malloc(codes_n), *s = malloc(scales_n);
   FOR_EACH_LEVEL(level) {
-    ck_assert_int_eq(mxq_encode(format, MXQ_F32, in, &shape, c, s, &numerics, 2, NULL, NULL), MXQ_OK);
+    ck_assert_int_eq(mxq_encode(format, MXQ_F32, in, &shape, c, s, &numerics, NULL, NULL, NULL), MXQ_OK);
     ck_assert_msg(memcmp(c, codes, codes_n) == 0, "%s, row %s", codes_file, mxq_cpu_name((enum mxq_cpu)level));
     ck_assert_msg(memcmp(s, scales, scales_n) == 0, "%s, row %s", scales_file, mxq_cpu_name((enum mxq_cpu)level));
   }
@@ -49,7 +49,7 @@ START_TEST(blocks_equal_the_model_s_worked_cases) {
       in[i] = (uint32_t)strtoul(words + 9 * i, NULL, 16);
     FOR_EACH_LEVEL(level) {
       struct mxq_rows shape = {.rows = 1, .k = MXQ_BLOCK};
-      ck_assert_int_eq(mxq_encode(golden_format(element), MXQ_F32, in, &shape, packed, &got, &numerics, 1, NULL, NULL), MXQ_OK);
+      ck_assert_int_eq(mxq_encode(golden_format(element), MXQ_F32, in, &shape, packed, &got, &numerics, NULL, NULL, NULL), MXQ_OK);
       ck_assert_msg(got == scale, "%s %s: scale %d, the model has %u (%.60s)", element_name, rule_name, got, scale, line);
       golden_unpack(element, packed, MXQ_BLOCK, codes);
       for (int i = 0; scale != 255 && i < MXQ_BLOCK; i++)

@@ -83,21 +83,23 @@ static void compare_container(const char *dir, const struct container *c) {
   const struct mxq_numerics numerics = {.compat = c->compat, .scale_rule = c->rule};
   const enum mxq_layout own = mxq_layout_of(c->format);
   unsigned char *codes = malloc(code_bytes), *scales = malloc(scale_bytes), *made = malloc(want_bytes), *made_scales = malloc(scale_bytes);
+  mxq_pool *pool = mxq_pool_create(2);
   FOR_EACH_LEVEL(level) {
     const char *row = mxq_cpu_name((enum mxq_cpu)level);
     struct mxq_error err = {0};
-    ck_assert_msg(mxq_encode(c->format, MXQ_F32, in, &shape, codes, scales, &numerics, 1, NULL, &err) == MXQ_OK, "%s: %s", c->codes, err.text);
+    ck_assert_msg(mxq_encode(c->format, MXQ_F32, in, &shape, codes, scales, &numerics, NULL, NULL, &err) == MXQ_OK, "%s: %s", c->codes, err.text);
     memset(made, 0xa5, want_bytes);
     memset(made_scales, 0xa5, scale_bytes);
-    ck_assert_int_eq(mxq_relayout(c->format, own, codes, scales, &moved, c->layout, made, made_scales, 1, NULL), MXQ_OK);
+    ck_assert_int_eq(mxq_relayout(c->format, own, codes, scales, &moved, c->layout, made, made_scales, NULL, NULL), MXQ_OK);
     ck_assert_msg(memcmp(made, want, want_bytes) == 0, "%s, row %s: not what %s makes", c->codes, row, c->peer);
     if (want_scales) ck_assert_msg(memcmp(made_scales, want_scales, scale_bytes) == 0, "%s, row %s: not what %s makes", c->scales, row, c->peer);
     /* and theirs becomes ours */
     memset(made, 0xa5, want_bytes);
     memset(made_scales, 0xa5, scale_bytes);
-    ck_assert_int_eq(mxq_relayout(c->format, c->layout, want, want_scales, &moved, own, made, made_scales, 2, NULL), MXQ_OK);
+    ck_assert_int_eq(mxq_relayout(c->format, c->layout, want, want_scales, &moved, own, made, made_scales, mxq_pool_runner(pool), NULL), MXQ_OK);
     ck_assert_msg(memcmp(made, codes, code_bytes) == 0 && memcmp(made_scales, scales, scale_bytes) == 0, "%s, row %s: read otherwise than made", c->codes, row);
   }
+  mxq_pool_free(pool);
   free(in);
   free(want);
   free(want_scales);
@@ -117,9 +119,9 @@ static void compare_swizzled(const char *dir, const struct swizzled *s) {
   ck_assert_uint_ge(n, all);
   unsigned char *made = malloc(bytes), *back = malloc(all);
   memset(made, 0xa5, bytes);
-  ck_assert_int_eq(mxq_scales_swizzle(s->swizzle, s->rows, s->columns, scales, 0, made, 1, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_scales_swizzle(s->swizzle, s->rows, s->columns, scales, 0, made, NULL, NULL), MXQ_OK);
   ck_assert_msg(memcmp(made, want, bytes) == 0, "%s: not what %s makes", s->swizzled, s->peer);
-  ck_assert_int_eq(mxq_scales_unswizzle(s->swizzle, s->rows, s->columns, want, back, 0, 1, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_scales_unswizzle(s->swizzle, s->rows, s->columns, want, back, 0, NULL, NULL), MXQ_OK);
   ck_assert_msg(memcmp(back, scales, all) == 0, "%s: read otherwise than made", s->swizzled);
   free(scales);
   free(want);

@@ -33,7 +33,7 @@ START_TEST(codes_and_scales_of_a_conversion_are_those_of_one_call_of_the_codec) 
     unsigned char *codes = malloc(code_bytes), *scales = malloc(scale_bytes), *got = malloc(code_bytes);
     struct mxq_rows rows = {.rows = n / k, .k = k};
     struct mxq_stats stats = {0};
-    OK(mxq_encode(format, g.dtype, g.data, &rows, codes, scales, &numerics, 1, &stats, &err));
+    OK(mxq_encode(format, g.dtype, g.data, &rows, codes, scales, &numerics, NULL, &stats, &err));
     for (unsigned threads = 0; threads < 4; threads += 3) {
       struct mxq_quantize_options o = {.format = format, .numerics = numerics, .threads = threads};
       struct hidden hidden = {.box = file};

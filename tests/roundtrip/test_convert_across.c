@@ -56,8 +56,10 @@ static void check_values(mxq_reader *reader, size_t x, const struct given *g, si
   size_t n = rows->rows * rows->k, outer = product(g, 0, shapes[s].first), inner = n / rows->k / outer;
   float *decoded = malloc(n * 4), *got = malloc(n * 4);
   uint64_t wrong = 0;
-  OK(mxq_decode(mxq_reader_tensor(reader, x)->format, MXQ_F32, codes, scales, rows, decoded, 1, NULL, &err));
-  OK(mxq_reader_decode(reader, x, MXQ_F32, got, n * 4, 2, &err));
+  OK(mxq_decode(mxq_reader_tensor(reader, x)->format, MXQ_F32, codes, scales, rows, decoded, NULL, NULL, &err));
+  mxq_pool *pool = mxq_pool_create(2);
+  OK(mxq_reader_decode(reader, x, MXQ_F32, got, n * 4, mxq_pool_runner(pool), &err));
+  mxq_pool_free(pool);
   for (size_t o = 0; o < outer; o++)
     for (size_t j = 0; j < rows->k; j++)
       for (size_t i = 0; i < inner; i++)
@@ -87,7 +89,7 @@ static void check_shape(size_t s, enum mxq_format format, enum mxq_dtype dtype) 
   ck_assert(mxq_sizes(format, rows.rows, k, &code_bytes, &scale_bytes));
   unsigned char *codes = malloc(code_bytes), *scales = malloc(scale_bytes);
   void *values = permuted(&g, shapes[s].first, shapes[s].last);
-  OK(mxq_encode(format, dtype, values, &rows, codes, scales, &numerics, 1, &stats, &err));
+  OK(mxq_encode(format, dtype, values, &rows, codes, scales, &numerics, NULL, &stats, &err));
   free(values);
   struct box first = {0};
   struct mxq_summary summaries[2];

@@ -27,8 +27,8 @@ static unsigned char *encode_placed(const struct given *g, enum mxq_format forma
   for (uint64_t i = 0; i < n; i++)
     turned[(i / (k * inner) * inner + i % inner) * k + i / inner % k] = values[i];
   struct mxq_rows shape = {.rows = rows, .k = k};
-  OK(mxq_encode(format, MXQ_F32, turned, &shape, out, out + code_bytes, NULL, 1, NULL, &err));
-  OK(mxq_decode(format, MXQ_F32, out, out + code_bytes, &shape, turned, 1, NULL, &err));
+  OK(mxq_encode(format, MXQ_F32, turned, &shape, out, out + code_bytes, NULL, NULL, NULL, &err));
+  OK(mxq_decode(format, MXQ_F32, out, out + code_bytes, &shape, turned, NULL, NULL, &err));
   for (uint64_t i = 0; i < n; i++)
     expected[i] = turned[(i / (k * inner) * inner + i % inner) * k + i / inner % k];
   free(turned);
@@ -50,20 +50,22 @@ START_TEST(tensors_blocked_along_any_run_of_axes_come_back_in_their_own_order) {
       struct hidden hidden = {.box = archive};
       mxq_reader *reader = hide ? open_hidden(&hidden) : open_box(archive);
       size_t x = mxq_reader_find(reader, "x");
-      OK(mxq_reader_decode(reader, x, MXQ_F32, got, n * 4, 2, &err));
+      mxq_pool *pool = mxq_pool_create(2);
+      OK(mxq_reader_decode(reader, x, MXQ_F32, got, n * 4, mxq_pool_runner(pool), &err));
+      mxq_pool_free(pool);
       ck_assert_msg(memcmp(got, expected, n * 4) == 0, "shape %zu", i);
       /* and in small steps of odd sizes */
       struct mxq_values v = {0};
       memset(got, 0xEE, n * 4);
-      OK(mxq_values_start(&v, reader, x, MXQ_F32, 1, &err));
+      OK(mxq_values_start(&v, reader, x, MXQ_F32, NULL, &err));
       for (size_t at = 0, step = 1; at < n * 4; at += step, step = step * 3 % 100003 + 1) {
         step = step < n * 4 - at ? step : n * 4 - at;
         OK(mxq_values_read(&v, (char *)got + at, step, &err));
       }
       mxq_values_free(&v);
       ck_assert_msg(memcmp(got, expected, n * 4) == 0, "shape %zu in steps", i);
-      ck_assert_int_eq(mxq_reader_decode(reader, x, MXQ_F32, got, n * 4 - 1, 1, &err), MXQ_ERR_USAGE);
-      ck_assert_int_eq(mxq_reader_decode(reader, x, MXQ_I32, got, n * 4, 1, &err), MXQ_ERR_USAGE);
+      ck_assert_int_eq(mxq_reader_decode(reader, x, MXQ_F32, got, n * 4 - 1, NULL, &err), MXQ_ERR_USAGE);
+      ck_assert_int_eq(mxq_reader_decode(reader, x, MXQ_I32, got, n * 4, NULL, &err), MXQ_ERR_USAGE);
       mxq_reader_close(reader);
     }
     free(archive.data);
@@ -106,7 +108,7 @@ START_TEST(dequantizing_gives_each_source_dtype_again_or_the_one_that_is_asked_f
       ck_assert(memcmp(t->shape, g[i].shape, g[i].ndim * 8) == 0);
       unsigned char *got = malloc(t->bytes), *want = malloc(t->bytes);
       OK(mxq_reader_read(back, x, MXQ_PART_DATA, 0, got, t->bytes, &err));
-      OK(mxq_reader_decode(reader, mxq_reader_find(reader, g[i].name), expected, want, t->bytes, 1, &err));
+      OK(mxq_reader_decode(reader, mxq_reader_find(reader, g[i].name), expected, want, t->bytes, NULL, &err));
       ck_assert(memcmp(got, want, t->bytes) == 0);
       if (i == 3)
         ck_assert(memcmp(got, g[i].data, t->bytes) == 0);
@@ -231,12 +233,12 @@ START_TEST(ordinary_tensors_are_decoded_to_any_float_dtype_and_others_only_copie
   uint16_t h[3];
   int32_t copy[3];
   size_t fi = mxq_reader_find(reader, "f"), ii = mxq_reader_find(reader, "i");
-  OK(mxq_reader_decode(reader, fi, MXQ_BF16, h, 6, 1, &err));
+  OK(mxq_reader_decode(reader, fi, MXQ_BF16, h, 6, NULL, &err));
   ck_assert_uint_eq(h[0], 0x3FC0);
   ck_assert_uint_eq(h[2], 0x3A83);
-  OK(mxq_reader_decode(reader, ii, MXQ_I32, copy, 12, 1, &err));
+  OK(mxq_reader_decode(reader, ii, MXQ_I32, copy, 12, NULL, &err));
   ck_assert(memcmp(copy, i32, 12) == 0);
-  ck_assert_int_eq(mxq_reader_decode(reader, ii, MXQ_F32, copy, 12, 1, &err), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_reader_decode(reader, ii, MXQ_F32, copy, 12, NULL, &err), MXQ_ERR_USAGE);
   ck_assert_str_eq(err.subject, "i");
   mxq_reader_close(reader);
   free(file.data);

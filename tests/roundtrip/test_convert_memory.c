@@ -70,7 +70,7 @@ static enum mxq_status op_compare(struct mxq_error *err) {
   if (status == MXQ_OK)
     status = open_quietly(back, &b, err);
   if (status == MXQ_OK)
-    status = mxq_compare(a, b, 1, count_identical, &identical, err);
+    status = mxq_compare(a, b, NULL, count_identical, &identical, err);
   mxq_reader_close(a);
   mxq_reader_close(b);
   return status == MXQ_OK && identical != 4 ? MXQ_ERR_DAMAGED : status;

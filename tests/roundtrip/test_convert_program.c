@@ -184,7 +184,7 @@ START_TEST(a_weights_archive_decodes_to_one_of_plain_weights) {
   size_t i = mxq_reader_find(plain, "a");
   ck_assert_int_eq(mxq_reader_tensor(plain, i)->dtype, MXQ_BF16);
   ck_assert_int_eq(mxq_reader_tensor(plain, i)->format, MXQ_FORMAT_NONE);
-  OK(mxq_reader_decode(reader, mxq_reader_find(reader, "a"), MXQ_BF16, x, 8000, 1, &err));
+  OK(mxq_reader_decode(reader, mxq_reader_find(reader, "a"), MXQ_BF16, x, 8000, NULL, &err));
   OK(mxq_reader_read(plain, i, MXQ_PART_DATA, 0, y, 8000, &err));
   ck_assert(memcmp(x, y, 8000) == 0);
   mxq_reader_close(plain);

@@ -10,7 +10,9 @@
 static float weight(size_t i) { return (float)sin((double)i * 0.7) * ldexpf(1, (int)(i / 9 % 23) - 11) + 1e-4f; }
 
 static void encode(enum mxq_format f, const float *x, const struct mxq_rows *s, void *codes, uint8_t *scales, unsigned threads, struct mxq_stats *stats) {
-  ck_assert_int_eq(mxq_encode(f, MXQ_F32, x, s, codes, scales, NULL, threads, stats, NULL), MXQ_OK);
+  mxq_pool *pool = mxq_pool_create(threads);
+  ck_assert_int_eq(mxq_encode(f, MXQ_F32, x, s, codes, scales, NULL, mxq_pool_runner(pool), stats, NULL), MXQ_OK);
+  mxq_pool_free(pool);
 }
 
 START_TEST(ragged_rows_are_padded_with_zeros_and_decode_to_their_true_length) {
@@ -27,8 +29,8 @@ START_TEST(ragged_rows_are_padded_with_zeros_and_decode_to_their_true_length) {
     ck_assert_int_eq(memcmp(a, b, n), 0);
     ck_assert_int_eq(memcmp(as, bs, 9), 0);
     y[ROWS * K] = 42;
-    ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, a, as, &s, y, 1, &to_inf, NULL), MXQ_OK);
-    ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, a, as, &p, want, 1, NULL, NULL), MXQ_OK);
+    ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, a, as, &s, y, NULL, &to_inf, NULL), MXQ_OK);
+    ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, a, as, &p, want, NULL, NULL, NULL), MXQ_OK);
     for (size_t i = 0; i < ROWS * K; i++) ck_assert_int_eq(memcmp(&y[i], &want[i / K * PADDED + i % K], 4), 0);
     ck_assert(y[ROWS * K] == 42 && to_inf == 5);
   }
@@ -43,13 +45,15 @@ START_TEST(strides_and_odd_addresses_change_no_bit_and_leave_the_gaps_alone) {
   const struct mxq_rows dense = {.rows = ROWS, .k = K}, s = {.rows = ROWS, .k = K, .value_stride = VS, .codes_stride = CS, .scales_stride = SS};
   for (size_t i = 0; i < ROWS * K; i++) x[i] = weight(i);
   encode(MXQ_MXFP6_E3M2, x, &dense, c, b, 1, NULL);
-  ck_assert_int_eq(mxq_decode(MXQ_MXFP6_E3M2, MXQ_F32, c, b, &dense, y, 1, NULL, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_decode(MXQ_MXFP6_E3M2, MXQ_F32, c, b, &dense, y, NULL, NULL, NULL), MXQ_OK);
   memset(codes, 0xa5, sizeof codes);
   memset(scales, 0xa5, sizeof scales);
   memset(back, 0xa5, sizeof back);
   for (size_t r = 0; r < ROWS; r++) memcpy(wide + 1 + r * VS, x + r * K, K * 4);
-  ck_assert_int_eq(mxq_encode(MXQ_MXFP6_E3M2, MXQ_F32, wide + 1, &s, codes + 1, scales + 1, NULL, 2, NULL, NULL), MXQ_OK);
-  ck_assert_int_eq(mxq_decode(MXQ_MXFP6_E3M2, MXQ_F32, codes + 1, scales + 1, &s, back + 1, 2, NULL, NULL), MXQ_OK);
+  mxq_pool *pool = mxq_pool_create(2);
+  ck_assert_int_eq(mxq_encode(MXQ_MXFP6_E3M2, MXQ_F32, wide + 1, &s, codes + 1, scales + 1, NULL, mxq_pool_runner(pool), NULL, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_decode(MXQ_MXFP6_E3M2, MXQ_F32, codes + 1, scales + 1, &s, back + 1, mxq_pool_runner(pool), NULL, NULL), MXQ_OK);
+  mxq_pool_free(pool);
   for (size_t r = 0; r < ROWS; r++) {
     ck_assert_int_eq(memcmp(codes + 1 + r * CS, c + r * 72, 72), 0);
     ck_assert_int_eq(memcmp(scales + 1 + r * SS, b + r * 3, 3), 0);
@@ -68,13 +72,14 @@ START_TEST(threads_change_neither_bits_nor_statistics) {
   const struct mxq_rows s = {.rows = ROWS, .k = K};
   ck_assert(x && y[0] && y[1] && codes[0] && codes[1] && scales[0] && scales[1]);
   for (size_t i = 0; i < ROWS * K; i++) x[i] = weight(i);
+  mxq_pool *pool = mxq_pool_create(7);
   for (int f = MXQ_MXFP4; f < MXQ_FORMAT_COUNT; f++) {
     struct mxq_stats stats[2] = {{0}, {0}};
     uint64_t n, m;
     ck_assert(mxq_sizes((enum mxq_format)f, ROWS, K, &n, &m));
     for (int t = 0; t < 2; t++) {
       encode((enum mxq_format)f, x, &s, codes[t], scales[t], t ? 5 : 0, &stats[t]);
-      ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes[t], scales[t], &s, y[t], t ? 7 : 1, NULL, NULL), MXQ_OK);
+      ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes[t], scales[t], &s, y[t], t ? mxq_pool_runner(pool) : NULL, NULL, NULL), MXQ_OK);
     }
     ck_assert_int_eq(memcmp(codes[0], codes[1], n), 0);
     ck_assert_int_eq(memcmp(scales[0], scales[1], m), 0);
@@ -93,6 +98,7 @@ START_TEST(threads_change_neither_bits_nor_statistics) {
     ck_assert_double_eq_tol(stats[0].signal / signal, 1, 1e-6);
     ck_assert_double_eq_tol(stats[0].noise / noise, 1, 1e-6);
   }
+  mxq_pool_free(pool);
   free(x);
   for (int t = 0; t < 2; t++) {
     free(y[t]);
@@ -115,7 +121,7 @@ START_TEST(clipped_zeroed_overflowed_and_nonfinite_scalars_are_counted) {
   x[64] = INFINITY;
   x[65] = NAN;
   x[96] = -6.9f;
-  ck_assert_int_eq(mxq_encode(MXQ_MXFP4, MXQ_F32, x, &s, codes, scales, &n, 1, &stats, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_encode(MXQ_MXFP4, MXQ_F32, x, &s, codes, scales, &n, NULL, &stats, NULL), MXQ_OK);
   ck_assert(scales[0] == 127 && scales[1] == 255 && scales[2] == 255 && scales[3] == 127);
   ck_assert_uint_eq(stats.elements, 129);
   ck_assert_uint_eq(stats.blocks, 4);
@@ -136,14 +142,18 @@ START_TEST(a_nan_or_inf_is_an_error_with_its_index_whatever_the_threads) {
   const struct mxq_numerics n = {.nonfinite = MXQ_NONFINITE_ERROR};
   ck_assert(x && codes && scales);
   for (size_t i = 0; i < ROWS * K; i++) x[i] = weight(i);
-  ck_assert_int_eq(mxq_encode(MXQ_MXFP8_E4M3, MXQ_F32, x, &s, codes, scales, &n, 4, NULL, NULL), MXQ_OK);
+  mxq_pool *pool = mxq_pool_create(4);
+  ck_assert_int_eq(mxq_encode(MXQ_MXFP8_E4M3, MXQ_F32, x, &s, codes, scales, &n, mxq_pool_runner(pool), NULL, NULL), MXQ_OK);
+  mxq_pool_free(pool);
   x[299 * K + 1000] = -INFINITY;
   for (size_t at = 299 * K + 1000; at > 60000; at -= 60000) {
     struct mxq_error err = {0};
     x[at] = at % 2 ? NAN : INFINITY;
     for (unsigned threads = 1; threads <= 4; threads++) {
-      ck_assert_int_eq(mxq_encode(MXQ_MXFP8_E4M3, MXQ_F32, x, &s, codes, scales, &n, threads, NULL, &err), MXQ_ERR_NONFINITE);
+      pool = mxq_pool_create(threads);
+      ck_assert_int_eq(mxq_encode(MXQ_MXFP8_E4M3, MXQ_F32, x, &s, codes, scales, &n, mxq_pool_runner(pool), NULL, &err), MXQ_ERR_NONFINITE);
       ck_assert_uint_eq(err.offset, at);
+      mxq_pool_free(pool);
     }
   }
   free(x);
@@ -168,8 +178,8 @@ START_TEST(saturate_takes_amax_of_the_finite_and_gives_inf_the_largest_code) {
     const unsigned top[] = {0, 7, 31, 31, 0x7e, 0x7b, 127};
     const float largest = mxq_element_value(mxq_format_element((enum mxq_format)f), (uint8_t)top[f]);
     struct mxq_stats stats = {0};
-    ck_assert_int_eq(mxq_encode((enum mxq_format)f, MXQ_F32, x, &s, codes, scales, &n, 1, &stats, NULL), MXQ_OK);
-    ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes, scales, &s, y, 1, NULL, NULL), MXQ_OK);
+    ck_assert_int_eq(mxq_encode((enum mxq_format)f, MXQ_F32, x, &s, codes, scales, &n, NULL, &stats, NULL), MXQ_OK);
+    ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes, scales, &s, y, NULL, NULL, NULL), MXQ_OK);
     ck_assert_int_eq(scales[0], 129 - emax);
     ck_assert_int_eq(scales[1], 254 - emax);
     ck_assert(y[0] == 4 && y[1] == ldexpf(largest, 2 - emax) && y[2] == -y[1] && y[3] == 0);
@@ -178,7 +188,7 @@ START_TEST(saturate_takes_amax_of_the_finite_and_gives_inf_the_largest_code) {
     ck_assert_uint_eq(stats.overflowed, 0);
   }
   x[70] = NAN;
-  ck_assert_int_eq(mxq_encode(MXQ_MXFP4, MXQ_F32, x, &s, codes, scales, &n, 1, NULL, &err), MXQ_ERR_NONFINITE);
+  ck_assert_int_eq(mxq_encode(MXQ_MXFP4, MXQ_F32, x, &s, codes, scales, &n, NULL, NULL, &err), MXQ_ERR_NONFINITE);
   ck_assert_uint_eq(err.offset, 70);
 }
 END_TEST
@@ -191,13 +201,13 @@ START_TEST(no_rounding_mode_and_no_flushing_of_the_caller_changes_a_bit) {
   for (int f = MXQ_MXFP4; f < MXQ_FORMAT_COUNT; f++)
     for (int round = 0; round < 3; round++) {
       encode((enum mxq_format)f, x, &s, codes[0], scales[0], 1, NULL);
-      ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes[0], scales[0], &s, y[0], 1, NULL, NULL), MXQ_OK);
+      ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes[0], scales[0], &s, y[0], NULL, NULL, NULL), MXQ_OK);
       fesetround(round == 0 ? FE_UPWARD : round == 1 ? FE_DOWNWARD : FE_TOWARDZERO);
 #if defined(__x86_64__)
       __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
 #endif
       encode((enum mxq_format)f, x, &s, codes[1], scales[1], 1, NULL);
-      ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes[1], scales[1], &s, y[1], 1, NULL, NULL), MXQ_OK);
+      ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes[1], scales[1], &s, y[1], NULL, NULL, NULL), MXQ_OK);
       ck_assert_int_eq(fegetround(), round == 0 ? FE_UPWARD : round == 1 ? FE_DOWNWARD : FE_TOWARDZERO);
       fesetenv(FE_DFL_ENV);
       ck_assert_int_eq(memcmp(codes[0], codes[1], mxq_row_code_bytes((enum mxq_format)f, 64)), 0);
@@ -214,7 +224,7 @@ START_TEST(no_finite_input_decodes_to_inf_under_auto) {
   for (int f = MXQ_MXFP4; f < MXQ_FORMAT_COUNT; f++) {
     encode((enum mxq_format)f, x, &s, codes, &scale, 1, NULL);
     ck_assert_int_eq(scale, 254 - mxq_element_emax(mxq_format_element((enum mxq_format)f)));
-    ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes, &scale, &s, y, 1, NULL, NULL), MXQ_OK);
+    ck_assert_int_eq(mxq_decode((enum mxq_format)f, MXQ_F32, codes, &scale, &s, y, NULL, NULL, NULL), MXQ_OK);
     ck_assert(isfinite(y[0]) && isfinite(y[1]));
   }
 }
@@ -227,11 +237,11 @@ START_TEST(values_that_leave_f16_or_bf16_are_counted_but_not_those_of_the_paddin
   const struct mxq_rows s = {.rows = 1, .k = 5};
   memset(codes, 0x77, sizeof codes); /* 6.0 everywhere */
   codes[0] = 0xf1;                   /* 0.5, -6.0 */
-  ck_assert_int_eq(mxq_decode(MXQ_MXFP4, MXQ_F16, codes, &scale, &s, y, 1, &to_inf, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_decode(MXQ_MXFP4, MXQ_F16, codes, &scale, &s, y, NULL, &to_inf, NULL), MXQ_OK);
   ck_assert_uint_eq(to_inf, 4);
   ck_assert(y[0] == 0x7400 && y[1] == 0xfc00 && y[4] == 0x7c00 && y[5] == 0);
   scale = 255;
-  ck_assert_int_eq(mxq_decode(MXQ_MXFP4, MXQ_BF16, codes, &scale, &s, y, 1, &to_inf, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_decode(MXQ_MXFP4, MXQ_BF16, codes, &scale, &s, y, NULL, &to_inf, NULL), MXQ_OK);
   ck_assert(to_inf == 4 && y[0] == 0x7fc0 && y[1] == 0x7fc0 && y[5] == 0);
 }
 END_TEST
@@ -264,10 +274,12 @@ END_TEST
 START_TEST(empty_shapes_are_done_at_once) {
   const struct mxq_rows none = {.rows = 0, .k = 32}, empty = {.rows = 1000000000, .k = 0};
   struct mxq_stats stats = {0};
-  ck_assert_int_eq(mxq_encode(MXQ_MXFP4, MXQ_F32, NULL, &none, NULL, NULL, NULL, 4, &stats, NULL), MXQ_OK);
-  ck_assert_int_eq(mxq_encode(MXQ_MXFP4, MXQ_F32, NULL, &empty, NULL, NULL, NULL, 4, &stats, NULL), MXQ_OK);
-  ck_assert_int_eq(mxq_decode(MXQ_MXFP4, MXQ_F32, NULL, NULL, &none, NULL, 4, NULL, NULL), MXQ_OK);
+  mxq_pool *pool = mxq_pool_create(4);
+  ck_assert_int_eq(mxq_encode(MXQ_MXFP4, MXQ_F32, NULL, &none, NULL, NULL, NULL, mxq_pool_runner(pool), &stats, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_encode(MXQ_MXFP4, MXQ_F32, NULL, &empty, NULL, NULL, NULL, mxq_pool_runner(pool), &stats, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_decode(MXQ_MXFP4, MXQ_F32, NULL, NULL, &none, NULL, mxq_pool_runner(pool), NULL, NULL), MXQ_OK);
   ck_assert_uint_eq(stats.blocks, 0);
+  mxq_pool_free(pool);
 }
 END_TEST
 

@@ -18,7 +18,9 @@ static void compared(struct box a, struct box b, struct seen *seen) {
   struct mxq_error err = {0};
   mxq_reader *ra = open_box(a), *rb = open_box(b);
   *seen = (struct seen){0};
-  OK(mxq_compare(ra, rb, 2, note, seen, &err));
+  mxq_pool *pool = mxq_pool_create(2);
+  OK(mxq_compare(ra, rb, mxq_pool_runner(pool), note, seen, &err));
+  mxq_pool_free(pool);
   for (size_t i = 0; i < seen->count; i++)
     seen->all[i].name = NULL; /* belongs to the readers */
   mxq_reader_close(ra);
@@ -139,7 +141,7 @@ START_TEST(tensors_of_only_one_file_and_of_other_shapes_are_named) {
   mxq_reader *ra = open_box(fa), *rb = open_box(fb);
   struct seen seen = {0};
   struct mxq_error err = {0};
-  OK(mxq_compare(ra, rb, 1, note, &seen, &err));
+  OK(mxq_compare(ra, rb, NULL, note, &seen, &err));
   ck_assert_uint_eq(seen.count, 4);
   for (size_t i = 0; i < 4; i++) {
     const struct mxq_difference *d = &seen.all[i];
@@ -150,7 +152,7 @@ START_TEST(tensors_of_only_one_file_and_of_other_shapes_are_named) {
   }
   ck_assert_str_eq(seen.all[3].name, "yours");
   seen = (struct seen){.stop_after = 2};
-  ck_assert_int_eq(mxq_compare(ra, rb, 1, note, &seen, &err), MXQ_ERR_CANCELLED);
+  ck_assert_int_eq(mxq_compare(ra, rb, NULL, note, &seen, &err), MXQ_ERR_CANCELLED);
   ck_assert_uint_eq(seen.count, 2);
   mxq_reader_close(ra);
   mxq_reader_close(rb);

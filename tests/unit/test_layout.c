@@ -165,7 +165,8 @@ static void check_pair(const struct matrix *m, enum mxq_layout from, enum mxq_la
       }
   }
   struct mxq_error err = {0};
-  ck_assert_msg(mxq_relayout(m->format, from, in.data, in_s.data, &shape, to, out.data, out_s.data, threads, &err) == MXQ_OK, "%s", err.text);
+  mxq_pool *pool = mxq_pool_create(threads);
+  ck_assert_msg(mxq_relayout(m->format, from, in.data, in_s.data, &shape, to, out.data, out_s.data, mxq_pool_runner(pool), &err) == MXQ_OK, "%s", err.text);
   ck_assert_msg(memcmp(out.data, want.data, last * (ts + gap) + ts) == 0, "%s, %s to %s, %zu x %zu, gap %zu, threads %u",
                 mxq_format_name(m->format), mxq_layout_name(from), mxq_layout_name(to), m->rows, m->k, gap, threads);
   for (size_t b = 0; b < blocks && !mxq_layout_has_scales(to); b++)
@@ -173,6 +174,7 @@ static void check_pair(const struct matrix *m, enum mxq_layout from, enum mxq_la
   if (at_end) ck_assert(out.data[-1] == 0xa5 && out_s.data[-1] == 0xa5);
   else ck_assert(out.data[last * (ts + gap) + ts] == 0xa5 && out_s.data[last * (row_blocks + gap) + row_blocks] == 0xa5);
   room_free(&in);
+  mxq_pool_free(pool);
   room_free(&in_s);
   room_free(&out);
   room_free(&out_s);
@@ -224,7 +226,7 @@ START_TEST(any_chain_of_three_layouts_and_back_is_the_identity) {
               lay(&m, chain[0], p[0], (size_t)mxq_row_blocks(m.k) * mxq_layout_block_bytes(chain[0]));
               memcpy(scales[0].data, m.scales, blocks);
               for (int i = 0; i < 3; i++)
-                ck_assert_int_eq(mxq_relayout(m.format, chain[i], p[i], scales[i].data, &shape, chain[i + 1], p[i + 1], scales[i + 1].data, 1, NULL), MXQ_OK);
+                ck_assert_int_eq(mxq_relayout(m.format, chain[i], p[i], scales[i].data, &shape, chain[i + 1], p[i + 1], scales[i + 1].data, NULL, NULL), MXQ_OK);
               ck_assert_int_eq(memcmp(p[3], p[0], blocks * mxq_layout_block_bytes(chain[0])), 0);
               if (!mxq_layout_has_scales(chain[0])) ck_assert_int_eq(memcmp(scales[3].data, m.scales, blocks), 0);
               chains++;
@@ -258,18 +260,18 @@ START_TEST(codes_move_without_scales_where_these_lie_elsewhere_and_only_there) {
   uint8_t a[6 * 32], b[6 * 32], want[6 * 32], scales[6] = {1, 2, 3, 4, 5, 6};
   lay(&m, MXQ_LAYOUT_EVEN_LOW, a, 48);
   lay(&m, MXQ_LAYOUT_SPLIT_16, want, 48);
-  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_EVEN_LOW, a, NULL, &shape, MXQ_LAYOUT_SPLIT_16, b, scales, 1, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_EVEN_LOW, a, NULL, &shape, MXQ_LAYOUT_SPLIT_16, b, scales, NULL, NULL), MXQ_OK);
   ck_assert_int_eq(memcmp(b, want, 96), 0);
   ck_assert_uint_eq(scales[0], 1);
   struct mxq_error err;
-  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_EVEN_LOW, a, NULL, &shape, MXQ_LAYOUT_GGML, b, scales, 1, &err), MXQ_ERR_USAGE);
-  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_FBGEMM, a, scales, &shape, MXQ_LAYOUT_EVEN_LOW, b, NULL, 1, &err), MXQ_ERR_USAGE);
-  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_FBGEMM, a, NULL, &shape, MXQ_LAYOUT_GGML, b, NULL, 1, &err), MXQ_OK);
-  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_LE24, a, scales, &shape, MXQ_LAYOUT_GGML, b, scales, 1, &err), MXQ_ERR_USAGE);
-  ck_assert_int_eq(mxq_relayout(MXQ_MXFP6_E2M3, MXQ_LAYOUT_LE24, a, scales, &shape, MXQ_LAYOUT_BYTES, b, scales, 1, &err), MXQ_ERR_USAGE);
-  ck_assert_int_eq(mxq_relayout(MXQ_FORMAT_NONE, MXQ_LAYOUT_BYTES, a, scales, &shape, MXQ_LAYOUT_BYTES, b, scales, 1, NULL), MXQ_ERR_USAGE);
-  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_EVEN_LOW, a, NULL, &huge, MXQ_LAYOUT_SPLIT_16, b, NULL, 1, &err), MXQ_ERR_USAGE);
-  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_EVEN_LOW, NULL, NULL, &none, MXQ_LAYOUT_SPLIT_16, NULL, NULL, 9, &err), MXQ_OK);
+  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_EVEN_LOW, a, NULL, &shape, MXQ_LAYOUT_GGML, b, scales, NULL, &err), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_FBGEMM, a, scales, &shape, MXQ_LAYOUT_EVEN_LOW, b, NULL, NULL, &err), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_FBGEMM, a, NULL, &shape, MXQ_LAYOUT_GGML, b, NULL, NULL, &err), MXQ_OK);
+  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_LE24, a, scales, &shape, MXQ_LAYOUT_GGML, b, scales, NULL, &err), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_relayout(MXQ_MXFP6_E2M3, MXQ_LAYOUT_LE24, a, scales, &shape, MXQ_LAYOUT_BYTES, b, scales, NULL, &err), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_relayout(MXQ_FORMAT_NONE, MXQ_LAYOUT_BYTES, a, scales, &shape, MXQ_LAYOUT_BYTES, b, scales, NULL, NULL), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_EVEN_LOW, a, NULL, &huge, MXQ_LAYOUT_SPLIT_16, b, NULL, NULL, &err), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_relayout(MXQ_MXFP4, MXQ_LAYOUT_EVEN_LOW, NULL, NULL, &none, MXQ_LAYOUT_SPLIT_16, NULL, NULL, NULL, &err), MXQ_OK);
   matrix_free(&m);
 }
 END_TEST
@@ -288,12 +290,14 @@ static void check_swizzle(enum mxq_swizzle swizzle, size_t rows, size_t columns,
   const size_t stride = columns + gap, all = (rows - 1) * stride + columns;
   struct room in = room_alloc(all, 3, at_end), made = room_alloc(bytes, 1, at_end), back = room_alloc(all, 5, at_end);
   uint8_t *want = calloc(bytes, 1);
+  mxq_pool *pool = mxq_pool_create(threads);
   for (size_t i = 0; i < rows * columns; i++) want[swizzled_at(swizzle, columns, i / columns, i % columns)] = in.data[i / columns * stride + i % columns] = any();
-  ck_assert_int_eq(mxq_scales_swizzle(swizzle, rows, columns, in.data, gap ? stride : 0, made.data, threads, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_scales_swizzle(swizzle, rows, columns, in.data, gap ? stride : 0, made.data, mxq_pool_runner(pool), NULL), MXQ_OK);
   ck_assert_msg(memcmp(made.data, want, bytes) == 0, "%s %zu x %zu", mxq_swizzle_name(swizzle), rows, columns);
-  ck_assert_int_eq(mxq_scales_unswizzle(swizzle, rows, columns, made.data, back.data, gap ? stride : 0, threads, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_scales_unswizzle(swizzle, rows, columns, made.data, back.data, gap ? stride : 0, mxq_pool_runner(pool), NULL), MXQ_OK);
   ck_assert_msg(memcmp(back.data, in.data, all) == 0, "%s %zu x %zu and back", mxq_swizzle_name(swizzle), rows, columns);
   ck_assert(at_end ? back.data[-1] == 0xa5 && made.data[-1] == 0xa5 : back.data[all] == 0xa5 && made.data[bytes] == 0xa5);
+  mxq_pool_free(pool);
   free(want);
   room_free(&in);
   room_free(&made);
@@ -328,14 +332,14 @@ START_TEST(sizes_that_a_swizzle_does_not_take_are_refused) {
   uint8_t byte = 0;
   ck_assert_int_eq(mxq_swizzle_bytes(MXQ_SWIZZLE_AMD, 33, 8, &bytes, &err), MXQ_ERR_USAGE);
   ck_assert(strstr(err.text, "33 x 8") != NULL && bytes == 7);
-  ck_assert_int_eq(mxq_scales_swizzle(MXQ_SWIZZLE_AMD, 32, 12, &byte, 0, &byte, 1, NULL), MXQ_ERR_USAGE);
-  ck_assert_int_eq(mxq_scales_unswizzle(MXQ_SWIZZLE_AMD, 16, 8, &byte, &byte, 0, 1, NULL), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_scales_swizzle(MXQ_SWIZZLE_AMD, 32, 12, &byte, 0, &byte, NULL, NULL), MXQ_ERR_USAGE);
+  ck_assert_int_eq(mxq_scales_unswizzle(MXQ_SWIZZLE_AMD, 16, 8, &byte, &byte, 0, NULL, NULL), MXQ_ERR_USAGE);
   ck_assert_int_eq(mxq_swizzle_bytes(MXQ_SWIZZLE_NVIDIA, UINT64_MAX - 5, 1, &bytes, NULL), MXQ_ERR_USAGE);
   ck_assert_int_eq(mxq_swizzle_bytes(MXQ_SWIZZLE_NVIDIA, UINT64_C(1) << 40, UINT64_C(1) << 30, &bytes, NULL), MXQ_ERR_USAGE);
   ck_assert_int_eq(mxq_swizzle_bytes(MXQ_SWIZZLE_COUNT, 1, 1, &bytes, NULL), MXQ_ERR_USAGE);
   ck_assert_int_eq(mxq_swizzle_bytes(MXQ_SWIZZLE_NVIDIA, 129, 5, &bytes, NULL), MXQ_OK);
   ck_assert_uint_eq(bytes, 256 * 8);
-  ck_assert_int_eq(mxq_scales_swizzle(MXQ_SWIZZLE_NVIDIA, 0, 4, NULL, 0, NULL, 4, NULL), MXQ_OK);
+  ck_assert_int_eq(mxq_scales_swizzle(MXQ_SWIZZLE_NVIDIA, 0, 4, NULL, 0, NULL, NULL, NULL), MXQ_OK);
 }
 END_TEST
 

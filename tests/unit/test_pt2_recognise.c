@@ -29,7 +29,7 @@ static uint32_t crc_of(mxq_reader *r, size_t i) {
   unsigned char *codes = malloc(code_bytes), *scales = malloc(scale_bytes), *values = malloc(n * unit), *out = malloc(n * unit);
   ck_assert_msg(mxq_reader_read(r, i, MXQ_PART_CODES, 0, codes, code_bytes, &err) == MXQ_OK, "%s", err.text);
   ck_assert_msg(mxq_reader_read(r, i, MXQ_PART_SCALES, 0, scales, scale_bytes, &err) == MXQ_OK, "%s", err.text);
-  ck_assert_msg(mxq_decode(t->format, t->dtype, codes, scales, &rows, values, 1, NULL, &err) == MXQ_OK, "%s", err.text);
+  ck_assert_msg(mxq_decode(t->format, t->dtype, codes, scales, &rows, values, NULL, NULL, &err) == MXQ_OK, "%s", err.text);
   uint64_t behind = 1;
   for (uint32_t d = t->axis_last + 1; d < t->ndim; d++)
     behind *= t->shape[d];
