@@ -13,6 +13,7 @@
 #include <mxq/cpu.h>
 #include <mxq/runner.h>
 #include <mxq/codec.h>
+#include <mxq/columns.h>
 #include <mxq/layout.h>
 #include <mxq/tensor.h>
 #include <mxq/io.h>
