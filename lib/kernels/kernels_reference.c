@@ -156,12 +156,12 @@ static uint64_t rounded(double x, int exponent_bits, int mantissa_bits, size_t *
 /* log2 rounded to an f32: glibc's log2f is that wherever the result is near a whole number. */
 static float log2_f32(double x) { return (float)log2(x); }
 
-/* The byte by a rule that only other tools have; amax is normal. */
+/* The byte by a rule that only other tools have. */
 static int peer_scale_of(const struct table *table, double amax, enum mxq_scale_rule rule) {
   int emax = exponent_of(table->largest), e = exponent_of(amax);
   double mantissa = ldexp(amax, -e);
   switch (rule) {
-    case MXQ_SCALE_EVEN: e += mantissa >= 2 - ldexp(1, -9); break; /* Quark's MXINT8 */
+    case MXQ_SCALE_EVEN: e += e > -127 ? mantissa >= 2 - ldexp(1, -9) : amax >= ldexp(1 - ldexp(1, -9), -126); break; /* Quark's MXINT8 */
     case MXQ_SCALE_EVEN_175: e += mantissa >= 1.75; break;
     case MXQ_SCALE_EVEN_STRICT: e += mantissa > 1.75; break;
     case MXQ_SCALE_EVEN_STRICT_LOG2F: e = (int)floorf(log2_f32(ldexp(mantissa + 0.25 - ldexp(1, -23), e))); break;
@@ -211,7 +211,7 @@ static unsigned rounded_code(const struct table *table, const struct mxq_recipe 
       case MXQ_ROUND_STOCHASTIC: up = (double)philox(r->seed, index) < floor(ldexp(part, 32)); break;
       default: up = part > 0.5 || (part == 0.5 && low % 2 == 1);
     }
-    if (r->half_trap && r->round != MXQ_ROUND_TRUNC && low == 0 && part == 0.5 - ldexp(1, -25)) up = true;
+    if (r->half_trap && r->round <= MXQ_ROUND_HALF_ZERO && low == 0 && part == 0.5 - ldexp(1, -25)) up = true;
     code = low + up;
   }
   if (integer) return signbit(v) ? (256 - code) % 256 : code;

@@ -31,11 +31,13 @@ static uint32_t hazard(int n) { return hazards[n < 0 ? 0 : n > 7 ? 7 : n]; } /* 
 static uint32_t below(int k) { return hazard(bits_of((k > 0 ? k : 1 - k) - 1)); }
 static uint32_t above(int k) { return hazard(bits_of(k >= 0 ? k : -k - 1) - 1); }
 
-/* Whether ceil(log2f(x)) is more than k, for x >= 2^k. */
+/* Whether ceil(log2f(x)) is more than k. */
 static bool ceil_passes(float x, int k) {
+  const bool subnormal = x < 0x1p-126f;
   uint32_t u;
+  if (subnormal) x *= 0x1p32f;
   memcpy(&u, &x, 4);
-  int e = (int)(u >> 23) - 127;
+  int e = (int)(u >> 23) - 127 - (subnormal ? 32 : 0);
   return e > k || (e == k && (u & 0x7fffff) > above(k));
 }
 
@@ -55,9 +57,10 @@ static uint32_t quotient_bump(int field, int emax, float max) {
   return low;
 }
 
-/* field: the exponent field of amax, k its exponent. */
+/* field: the exponent field of amax, k its exponent. Of a subnormal amax the standard's rules take the bits for a mantissa at exponent -127. */
 static uint32_t bump_of(enum mxq_scale_rule rule, enum mxq_element element, int field) {
   const struct type *t = &types[element];
+  const bool subnormal = field == 0; /* its steps are twice those of a normal number just below 2^-126 */
   const int k = field - 127, n = bits_of(k >= 0 ? k : -k - 1), emax = MXQ_EL_EMAX(t->e, t->top);
   switch (rule) {
     case MXQ_SCALE_CEIL: return 1;
@@ -68,8 +71,8 @@ static uint32_t bump_of(enum mxq_scale_rule rule, enum mxq_element element, int 
     case MXQ_SCALE_EVEN_175: return MANTISSA_175;
     case MXQ_SCALE_EVEN_STRICT: return MANTISSA_175 + 1;
     case MXQ_SCALE_EVEN_STRICT_LOG2F: return MANTISSA_175 + 1 - below(k + 1); /* what is added first reaches the numbers just below 2^(k+1) */
-    case MXQ_SCALE_FLOOR_LOG2F: return NEVER - below(k + 1);
-    case MXQ_SCALE_CEIL_LOG2F: return above(k) + 1;
+    case MXQ_SCALE_FLOOR_LOG2F: return NEVER - below(k + 1) / (subnormal ? 2 : 1);
+    case MXQ_SCALE_CEIL_LOG2F: return subnormal ? 0x400000 + above(k) / 2 + 1 : above(k) + 1;
     case MXQ_SCALE_RCEIL_LOG2F: return quotient_bump(field, emax, largest[element]);
     case MXQ_SCALE_RCEIL_725_LOG2F: return quotient_bump(field, emax, 7.25f);
     case MXQ_SCALE_NEAREST_LOG2F: return SQRT_2 - ((n > 2 ? 1u << (n - 2) : 1) - 1);
@@ -113,10 +116,7 @@ void mxq_recipe_make(struct mxq_recipe *r, enum mxq_element element, const struc
     }
     r->low_zero = low;
   }
-  for (int field = 0; field < 256; field++) {
-    /* A subnormal has no leading bit: it counts as a mantissa at exponent -127, as the standard rules add to its bits. */
-    r->bump[field] = bump_of(rule, element, field == 0 && rule > MXQ_SCALE_MSE ? 1 : field);
-  }
+  for (int field = 0; field < 256; field++) r->bump[field] = bump_of(rule, element, field);
   r->zero_byte = zero_byte(n->compat, rule, r->emax);
   r->half_trap = n->compat == MXQ_COMPAT_MICROXCALING || n->compat == MXQ_COMPAT_AUTO_ROUND;
   r->log2f_grid = n->compat == MXQ_COMPAT_MICROXCALING;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the kernel rows share: slots to compare, memory between guard pages, inputs. */
+/* What the tests of the kernel rows share: slots to compare, inputs, and the comparison. */
 #ifndef TESTS_CHECK_ROWS_H
 #define TESTS_CHECK_ROWS_H
 
@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include "lib/base/cpu.h"
 #include "lib/kernels/recipe.h"
 
@@ -19,15 +17,17 @@ static inline bool rule_is_offered(int element, int rule) {
   struct mxq_numerics n = {.scale_rule = (enum mxq_scale_rule)rule};
   return mxq_numerics_resolve(format_of(element), &n, NULL) == MXQ_OK;
 }
-/* What kernels are asked for, for a scale rule alone. */
+/* What kernels are asked for; false where the numbers are not offered for the element type. */
+static inline bool recipe_make(struct mxq_recipe *r, int element, struct mxq_numerics n) {
+  if (mxq_numerics_resolve(format_of(element), &n, NULL) != MXQ_OK) return false;
+  memset(r, 0, sizeof *r);
+  mxq_recipe_make(r, (enum mxq_element)element, &n);
+  return true;
+}
 static inline const struct mxq_recipe *recipe_of(int element, int rule) {
   static struct mxq_recipe recipes[MXQ_ELEMENT_COUNT][MXQ_SCALE_RULE_COUNT];
   struct mxq_recipe *r = &recipes[element][rule];
-  struct mxq_numerics n = {.scale_rule = (enum mxq_scale_rule)rule};
-  if (r->rule != (enum mxq_scale_rule)rule) {
-    ck_assert_int_eq(mxq_numerics_resolve(format_of(element), &n, NULL), MXQ_OK);
-    mxq_recipe_make(r, (enum mxq_element)element, &n);
-  }
+  if (r->rule != (enum mxq_scale_rule)rule) ck_assert(recipe_make(r, element, (struct mxq_numerics){.scale_rule = (enum mxq_scale_rule)rule}));
   return r;
 }
 /* A row that this build and this machine have, other than the reference. */
@@ -35,24 +35,13 @@ static inline bool row_runs(int row) {
   return row != MXQ_CPU_REFERENCE && mxq_cpu_machine_has((enum mxq_cpu)row) && mxq_kernel_rows[row]->encode[0][0] != NULL;
 }
 
-/* `bytes` writable bytes that end (at_end) or begin exactly at a page that must not be touched. */
-struct guarded {
-  uint8_t *data;
-  void *map;
-  size_t mapped;
-};
-static inline struct guarded guarded_alloc(size_t bytes, bool at_end) {
-  const size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
-  struct guarded g = {.mapped = room + 2 * page};
-  g.map = mmap(NULL, g.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ck_assert_ptr_ne(g.map, MAP_FAILED);
-  uint8_t *inner = (uint8_t *)g.map + page;
-  if (room) ck_assert_int_eq(mprotect(inner, room, PROT_READ | PROT_WRITE), 0);
-  g.data = at_end ? inner + room - bytes : inner;
-  return g;
+/* Random scalars that a test of many takes: 2^MXQ_RANDOM, a number from 10 to 30, 2^20 where it is not set. */
+static inline size_t random_scalars(void) {
+  const char *text = getenv("MXQ_RANDOM");
+  int n = text ? atoi(text) : 20;
+  ck_assert_msg(n >= 10 && n <= 30, "MXQ_RANDOM is %s", text ? text : "");
+  return (size_t)1 << n;
 }
-static inline void guarded_free(struct guarded *g) { munmap(g->map, g->mapped); }
-
 static inline uint32_t next_random(uint64_t *state) {
   *state = *state * 6364136223846793005u + 1442695040888963407u;
   return (uint32_t)(*state >> 32);
@@ -71,54 +60,91 @@ static inline void put_scalar(void *at, size_t i, int lane, uint32_t u) {
   }
 }
 
-/* The reference's answer to one input, made once and compared with every row. */
+/* Blocks to encode, and how. */
+struct question {
+  int element, lane;
+  const void *src;
+  size_t blocks;
+  const struct mxq_recipe *recipe;
+  struct mxq_place place;
+};
+/* The reference's answer to it, made once and compared with every row. */
 struct answer {
   uint8_t *codes, *scales;
-  size_t bad, blocks;
+  size_t bad;
 };
-static inline struct answer ask_reference(int element, int lane, const void *src, size_t blocks, int rule) {
-  struct answer a = {malloc(blocks * 32), malloc(blocks), 0, blocks};
+static inline struct answer ask_reference(const struct question *q) {
+  struct answer a = {malloc(q->blocks * 32 + 1), malloc(q->blocks + 1), 0};
   ck_assert(a.codes && a.scales);
-  a.bad = mxq_kernels_reference.encode[element][lane](src, blocks, a.codes, a.scales, recipe_of(element, rule));
+  if (q->recipe->plain) a.bad = mxq_kernels_reference.encode[q->element][q->lane](q->src, q->blocks, a.codes, a.scales, q->recipe);
+  else a.bad = mxq_kernels_reference.encode_any[q->element][q->lane](q->src, q->blocks, a.codes, a.scales, q->recipe, &q->place);
   return a;
 }
 static inline void answer_free(struct answer *a) {
   free(a->codes);
   free(a->scales);
 }
-static inline void expect_same(const char *what, int row, int element, int lane, int rule, const uint8_t *got, const uint8_t *want, size_t n,
-                               size_t per_block) {
+static inline void expect_same(const char *what, int row, int element, int lane, const struct mxq_recipe *r, const uint8_t *got, const uint8_t *want,
+                               size_t n, size_t per_block) {
   if (memcmp(got, want, n) == 0) return;
   size_t i = 0;
   while (got[i] == want[i]) i++;
-  ck_abort_msg("%s of row %s, %s, %s, rule %s: byte %zu (block %zu) is %02x, not %02x", what, mxq_cpu_name((enum mxq_cpu)row),
-               mxq_element_name((enum mxq_element)element), mxq_dtype_name(lane_dtype[lane]),
-               rule ? mxq_scale_rule_name((enum mxq_scale_rule)rule) : "-", i, i / per_block, got[i], want[i]);
+  ck_abort_msg("%s of row %s, %s, %s, rule %s, round %s, zeros %s, zero byte %d, bad %d: byte %zu (block %zu) is %02x, not %02x", what,
+               mxq_cpu_name((enum mxq_cpu)row), mxq_element_name((enum mxq_element)element), mxq_dtype_name(lane_dtype[lane]),
+               r ? mxq_scale_rule_name(r->rule) : "-", r ? mxq_round_name(r->round) : "-", r ? mxq_neg_zero_name(r->neg_zero) : "-", r ? r->zero_byte : 0,
+               r ? (int)r->bad : 0, i, i / per_block, got[i], want[i]);
 }
-/* All rows against the answer. */
-static inline void compare_rows(const struct answer *a, int element, int lane, const void *src, int rule) {
-  const size_t per_block = mxq_block_bytes((enum mxq_element)element), bytes = a->blocks * per_block;
-  uint8_t *codes = malloc(bytes), *scales = malloc(a->blocks);
-  ck_assert(codes && scales);
-  for (int row = 1; row < MXQ_CPU_COUNT; row++) {
-    if (!row_runs(row)) continue;
-    memset(codes, 0xa5, bytes);
-    memset(scales, 0xa5, a->blocks);
-    size_t bad = mxq_kernel_rows[row]->encode[element][lane](src, a->blocks, codes, scales, recipe_of(element, rule));
-    expect_same("scales", row, element, lane, rule, scales, a->scales, a->blocks, 1);
-    expect_same("codes", row, element, lane, rule, codes, a->codes, bytes, per_block);
-    ck_assert_uint_eq(bad, a->bad);
-  }
-  free(codes);
+/* All rows against the answer: the slot for plain recipes with and without streaming, and the slot for any. */
+static inline void compare_rows(const struct question *q, const struct answer *a) {
+  const size_t per_block = mxq_block_bytes((enum mxq_element)q->element), bytes = q->blocks * per_block;
+  uint8_t *room = aligned_alloc(64, bytes / 64 * 64 + 192), *scales = malloc(q->blocks + 1);
+  ck_assert(room && scales);
+  for (int row = 1; row < MXQ_CPU_COUNT; row++)
+    for (int slot = q->recipe->plain ? 0 : 2; row_runs(row) && slot < 3; slot++) {
+      static const char *const what[][2] = {{"scales", "codes"}, {"streamed scales", "streamed codes"}, {"scales by the slot for any", "codes by the slot for any"}};
+      uint8_t *codes = room + (slot == 1 ? 32 : 0); /* half a line: blocks of every size reach a whole one from there */
+      struct mxq_recipe recipe = *q->recipe;
+      size_t bad;
+      recipe.stream = slot == 1;
+      mxq_encode_fn *encode = mxq_kernel_rows[row]->encode[q->element][q->lane];
+      mxq_encode_any_fn *encode_any = mxq_kernel_rows[row]->encode_any[q->element][q->lane];
+      if (slot < 2 ? encode == NULL : encode_any == NULL) continue; /* a weaker row's serves */
+      memset(codes, 0xa5, bytes);
+      memset(scales, 0xa5, q->blocks);
+      if (slot < 2) bad = encode(q->src, q->blocks, codes, scales, &recipe);
+      else bad = encode_any(q->src, q->blocks, codes, scales, &recipe, &q->place);
+      expect_same(what[slot][0], row, q->element, q->lane, &recipe, scales, a->scales, q->blocks, 1);
+      expect_same(what[slot][1], row, q->element, q->lane, &recipe, codes, a->codes, bytes, per_block);
+      if (bad != a->bad) ck_abort_msg("%s: %zu bad blocks, not %zu", what[slot][1], bad, a->bad);
+    }
+  free(room);
   free(scales);
 }
+static inline void compare(const struct question *q) {
+  struct answer a = ask_reference(q);
+  compare_rows(q, &a);
+  answer_free(&a);
+}
 static inline void compare_all_rules(int element, int lane, const void *src, size_t blocks) {
-  for (int rule = MXQ_SCALE_AUTO; rule < MXQ_SCALE_RULE_COUNT; rule++) {
-    if (!rule_is_offered(element, rule)) continue;
-    struct answer a = ask_reference(element, lane, src, blocks, rule);
-    compare_rows(&a, element, lane, src, rule);
-    answer_free(&a);
+  for (int rule = MXQ_SCALE_AUTO; rule < MXQ_SCALE_RULE_COUNT; rule++)
+    if (rule_is_offered(element, rule)) compare(&(struct question){element, lane, src, blocks, recipe_of(element, rule), {0, 32, 1}});
+}
+
+/* Bits of every representable value and every midpoint between neighbours, and of their neighbours in f32. */
+static inline size_t values_and_midpoints(int element, uint32_t list[4096]) {
+  const unsigned codes = 1u << mxq_element_bits((enum mxq_element)element) >> 1;
+  size_t n = 0;
+  for (unsigned c = 0; c + 1 < codes; c++) {
+    float a = mxq_element_value((enum mxq_element)element, (uint8_t)c), b = mxq_element_value((enum mxq_element)element, (uint8_t)(c + 1));
+    if (!(a < 1e30f)) break;
+    float points[2] = {a, b < 1e30f ? (a + b) / 2 : a};
+    for (int p = 0; p < 2; p++) {
+      uint32_t u;
+      memcpy(&u, &points[p], 4);
+      for (int d = u ? -1 : 0; d <= 1; d++) list[n++] = u + (uint32_t)d;
+    }
   }
+  return n;
 }
 
 static inline int run_suite(Suite *suite) {
