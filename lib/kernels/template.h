@@ -248,6 +248,7 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
   }
 
 #define X(ID, name, E, M, TOP)              \
+  ANY_TILE_OF(name, E, M, TOP)              \
   ENCODE(ID, name, E, M, TOP, f32, 4)       \
   ENCODE(ID, name, E, M, TOP, bf16, 2)      \
   ENCODE(ID, name, E, M, TOP, f16, 2)       \

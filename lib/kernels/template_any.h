@@ -1,115 +1,168 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encoders for any recipe, from the same words as template.h, which includes this file: one loop over the 32 elements of a block for every
- * rounding, written so that the compiler vectorises it.
+ * Encoders for any recipe, from the same words as template.h, which includes this file. Tiles of blocks are widened to f32 first, so that
+ * everything after is the same for all lanes.
  */
+#include "lib/kernels/philox.h"
+#include "lib/kernels/vectors.h"
 
-/* Number (index % 4) of Philox4x32-10 (Salmon et al., SC11) for n counters index / 4, n a multiple of 8: `words[4 * j + w]`. */
-INLINE void philox(const uint64_t *counters, int n, uint64_t seed, uint32_t *words) {
-  for (int first = 0; first < n; first += 8) {
-    uint32_t c0[8], c1[8], c2[8], c3[8], k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int j = 0; j < 8; j++) {
-      c0[j] = (uint32_t)counters[first + j];
-      c1[j] = (uint32_t)(counters[first + j] >> 32);
-      c2[j] = c3[j] = 0;
-    }
-    for (int round = 0; round < 10; round++, k0 += 0x9e3779b9, k1 += 0xbb67ae85)
-      for (int j = 0; j < 8; j++) {
-        uint64_t a = (uint64_t)0xd2511f53 * c0[j], b = (uint64_t)0xcd9e8d57 * c2[j];
-        uint32_t x0 = (uint32_t)(b >> 32) ^ c1[j] ^ k0, x2 = (uint32_t)(a >> 32) ^ c3[j] ^ k1;
-        c0[j] = x0;
-        c1[j] = (uint32_t)b;
-        c2[j] = x2;
-        c3[j] = (uint32_t)a;
-      }
-    for (int j = 0; j < 8; j++) {
-      words[4 * (first + j)] = c0[j];
-      words[4 * (first + j) + 1] = c1[j];
-      words[4 * (first + j) + 2] = c2[j];
-      words[4 * (first + j) + 3] = c3[j];
-    }
+enum { ANY_TILE = 16 };
+struct any_tile {
+  uint32_t u[ANY_TILE][32], words[ANY_TILE * 32 + 32]; /* words: of STOCHASTIC */
+  int byte[ANY_TILE];
+  bool none[ANY_TILE];  /* the block has zero codes whatever its values */
+};
+
+/* How loops differ; GRID and STOCHASTIC, like ZEROS, look at the policy of minus zeros. */
+enum any_kind { ANY_NEAREST, ANY_ZEROS, ANY_GRID, ANY_STOCHASTIC };
+
+/* What a recipe asks, as numbers for all lanes. */
+struct any_choice {
+  enum any_kind kind;
+  int32_t up_above, less_if_odd;          /* bits of the part of a step above which it is rounded up */
+  int32_t trap;                           /* bits of a scaled value that is rounded up all the same */
+  int32_t code, value, scaled;            /* masks: which of these being zero makes a zero special */
+  int32_t plus, minus;                    /* masks: what its sign becomes, if set */
+};
+
+INLINE struct any_choice any_choice_of(const struct mxq_recipe *r, int e_bits, int m, int top) {
+  const int32_t half = 0x3f000000, never = 0x7f800000;
+  struct any_choice w = {.up_above = half, .trap = -1};
+  switch (r->round) {
+    case MXQ_ROUND_RNE: w.less_if_odd = 1; break;
+    case MXQ_ROUND_HALF_AWAY: w.up_above = half - 1; break;
+    case MXQ_ROUND_HALF_ZERO: break;
+    default: w.up_above = never; break;
   }
-}
-
-/* The words of 32 elements, whose indices are `step` apart. */
-INLINE void random_words(uint64_t index, uint64_t step, uint64_t seed, uint32_t words[32]) {
-  uint64_t counters[32];
-  uint32_t all[128];
-  if (step == 1) {
-    for (int j = 0; j < 16; j++) counters[j] = index / 4 + (uint64_t)j;
-    philox(counters, index % 4 ? 16 : 8, seed, all);
-    memcpy(words, all + index % 4, 128);
-    return;
+  if (r->half_trap && r->round <= MXQ_ROUND_HALF_ZERO) w.trap = (int32_t)as_bits((0.5f - 0x1p-25f) * MXQ_POW2(MXQ_EL_EMIN(e_bits) - m));
+  switch (top == MXQ_TOP_INTEGER ? MXQ_NEG_ZERO_KEEP : r->neg_zero) {
+    case MXQ_NEG_ZERO_DROP: w.code = w.plus = -1; break;
+    case MXQ_NEG_ZERO_EXACT: w.value = w.plus = -1; break;
+    case MXQ_NEG_ZERO_SCALED: w.scaled = w.plus = -1; break;
+    case MXQ_NEG_ZERO_MODELOPT: if (e_bits == 2 && m == 1) w.scaled = w.minus = -1; break;
+    default: break;
   }
-  for (int i = 0; i < 32; i++) counters[i] = (index + (uint64_t)i * step) / 4;
-  philox(counters, 32, seed, all);
-  for (int i = 0; i < 32; i++) words[i] = all[4 * i + (int)((index + (uint64_t)i * step) % 4)];
+  w.kind = r->round == MXQ_ROUND_STOCHASTIC ? ANY_STOCHASTIC :
+           r->log2f_grid && r->round == MXQ_ROUND_TRUNC && top != MXQ_TOP_INTEGER ? ANY_GRID : w.plus | w.minus ? ANY_ZEROS : ANY_NEAREST;
+  return w;
 }
 
-/* How many f32 just below a power of two `field` (its exponent field) log2f takes for it; only exponents of element types. */
-INLINE int32_t log2f_below(int32_t field) {
-  int32_t k = field - 127, j = k > 0 ? k : 1 - k;
-  return j <= 2 ? 0 : j <= 4 ? 1 : j <= 8 ? 2 : 5;
+/* How many f32 just below a power of two log2f takes for it, by the exponent field below; only exponents of element types. */
+INLINE v_int log2f_below(v_int field) {
+  v_int k = field - 126, j = select_int(k > 0, k, 1 - k);
+  return -(j > 2) - (j > 4) - (j > 8) * 3;
 }
 
-/* Codes of 32 values at scale byte b; words: of STOCHASTIC. */
-INLINE void quantize_any(const uint32_t u[32], int b, int e_bits, int m, int top, const struct mxq_recipe *r, const uint32_t words[32],
-                         uint8_t c[32]) {
-  const float inverse = mxq_pow2_of_byte(254 - b);
-  const int32_t max = (int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top)), emin = 127 + MXQ_EL_EMIN(e_bits);
-  const int32_t most_code = MXQ_EL_MAX_CODE(e_bits, m, top);
-  /* rest is compared with half: of equal ones `tie` decides (0: never up, 1: to even, 2: always up) */
-  const int32_t tie = r->round == MXQ_ROUND_RNE ? 1 : r->round == MXQ_ROUND_HALF_AWAY ? 2 : 0;
-  const bool nearest = r->round <= MXQ_ROUND_HALF_ZERO, stochastic = r->round == MXQ_ROUND_STOCHASTIC, grid = r->log2f_grid && r->round == MXQ_ROUND_TRUNC && top != MXQ_TOP_INTEGER;
-  const uint32_t trap = r->half_trap ? as_bits((0.5f - 0x1p-25f) * MXQ_POW2(MXQ_EL_EMIN(e_bits) - m)) : 0xffffffffu;
-  const uint32_t keep_exact = r->neg_zero == MXQ_NEG_ZERO_EXACT, keep_scaled = r->neg_zero == MXQ_NEG_ZERO_SCALED;
-  const uint32_t drop = r->neg_zero == MXQ_NEG_ZERO_DROP, eight = r->neg_zero == MXQ_NEG_ZERO_MODELOPT && e_bits == 2 && m == 1;
-  for (int i = 0; i < 32; i++) {
-    uint32_t a = u[i] & 0x7fffffff, sign = u[i] >> 31;
-    uint32_t scaled = as_bits(as_float(a) * inverse);
-    int32_t y = least((int32_t)scaled, max);
-    uint32_t coarse = 0; /* the grid of the next binade, before anything is clamped */
-    if (grid && (int32_t)(scaled >> 23) >= emin && (int32_t)(scaled & 0x7fffff) >= (1 << 23) - log2f_below((int32_t)(scaled >> 23) + 1)) {
-      y = (int32_t)scaled;
-      coarse = 1;
-    }
-    int32_t e = top == MXQ_TOP_INTEGER ? emin : most(y >> 23, emin), shift = 23 - m + e - (y >> 23);
-    uint32_t significand = y >> 23 ? (uint32_t)(y & 0x7fffff) | 0x800000u : (uint32_t)(y & 0x7fffff) << 1;
-    uint32_t q = (significand >> least(shift, 31)) & ~coarse; /* 24 bits: nothing is left from 24 on */
-    uint32_t rest = shift < 32 ? significand << ((32 - shift) & 31) : significand >> least(shift - 32, 31); /* 2^-32 of a step; shift is never 0 */
-    uint32_t up = stochastic ? words[i] < rest : nearest ? (rest > 0x80000000u) | ((rest == 0x80000000u) & (uint32_t)(tie == 2 || (tie == 1 && (q & 1)))) : 0;
-    if (nearest) up |= scaled == trap;
-    int32_t code = (int32_t)(q + up);
-    if (top == MXQ_TOP_INTEGER) {
-      code = least(code, most_code);
-      c[i] = (uint8_t)(sign ? -code : code);
-      continue;
-    }
-    code = least(code + ((e - emin) << m), most_code);
-    uint32_t minus = sign;
-    if (code == 0) {
-      minus &= !drop;
-      minus &= !(keep_exact & (a == 0));
-      minus &= !(keep_scaled & (scaled == 0));
-      minus |= eight & (scaled == 0);
-    }
-    c[i] = (uint8_t)((uint32_t)code | minus << (e_bits + m));
+struct any_coded {
+  v_int code;
+  v_float lost; /* scaled value less the code's, without signs */
+};
+/*
+ * Codes of values x. A value in steps of the grid at it is a small number: its whole part is most of the code, and what is left decides about
+ * one more.
+ */
+INLINE struct any_coded any_code(v_int x, v_int words, float inverse, const struct any_choice *w, enum any_kind kind, int e_bits, int m, int top) {
+  const v_int emin = ints_of((127 + MXQ_EL_EMIN(e_bits)) << 23), max = ints_of((int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top)));
+  const int32_t flip = INT32_MIN;
+  v_int a = x & 0x7fffffff, scaled = (v_int)((v_float)a * floats_of(inverse)), y = lesser(scaled, max), coarse = {0};
+  if (kind == ANY_GRID) { /* the grid of the next binade, before anything is clamped */
+    coarse = ((scaled & 0x7fffff) >= (1 << 23) - log2f_below(scaled >> 23)) & (scaled >= emin);
+    y = select_int(coarse, scaled, y);
   }
+  v_int e = top == MXQ_TOP_INTEGER ? emin : greater(y & 0x7f800000, emin);
+  v_float steps = (v_float)y * (v_float)(((uint32_t)(254 + m) << 23) - (v_bits)e);
+  v_int q = whole_of(steps), part = (v_int)(steps - float_of(q));
+  if (kind == ANY_STOCHASTIC) {
+    /* 2^32 times the part, rounded down: the upper half as negative numbers, where a part has no more than 24 bits */
+    v_int upper = part >= 0x3f000000;
+    v_int rest = whole_of(((v_float)part - (v_float)(upper & 0x3f800000)) * floats_of(0x1p32f));
+    q -= (words ^ flip) < (rest ^ flip);
+  } else if (kind == ANY_GRID) {
+    q &= ~(coarse & 1);
+  } else {
+    q -= (part > w->up_above - (q & w->less_if_odd)) | (scaled == w->trap);
+  }
+  struct any_coded r = {.lost = (v_float)scaled - float_of(q) * (v_float)(e - (m << 23))};
+  if (top == MXQ_TOP_INTEGER) {
+    v_int s = x >> 31;
+    r.code = (q ^ s) - s;
+    return r;
+  }
+  r.code = q + ((e - emin) >> (23 - m));
+  if (kind == ANY_GRID) r.code = lesser(r.code, ints_of(MXQ_EL_MAX_CODE(e_bits, m, top)));
+  v_int sign = shift_down(x, 31) << (e_bits + m);
+  if (kind != ANY_NEAREST) {
+    v_int special = ((r.code & w->code) | (a & w->value) | (scaled & w->scaled)) == 0;
+    sign = (sign & ~(special & w->plus)) | (special & w->minus & 1 << (e_bits + m));
+  }
+  r.code |= sign;
+  return r;
 }
 
-/* As squared_error, of the codes that the recipe makes. */
-INLINE double squared_error_any(const uint32_t u[32], int b, int e_bits, int m, int top, const struct mxq_recipe *r, const uint32_t words[32]) {
-  const float inverse = mxq_pow2_of_byte(254 - b);
-  uint8_t c[32] __attribute__((aligned(32)));
-  float y[32] __attribute__((aligned(64))), d[32];
+INLINE void any_codes(const uint32_t u[32], const uint32_t words[32], int b, const struct any_choice *w, enum any_kind kind, int e_bits, int m,
+                      int top, uint8_t c[32]) {
+  v_int q[VECTORS];
+  for (int i = 0; i < VECTORS; i++)
+    q[i] = any_code(ints_at(u + LANES_32 * i), ints_at(words + LANES_32 * i), mxq_pow2_of_byte(254 - b), w, kind, e_bits, m, top).code;
+  narrow_block(q, c);
+}
+
+/* What is lost at scale byte b, and the roughly summed squares of it. */
+INLINE float any_lost(const uint32_t u[32], const uint32_t words[32], int b, const struct any_choice *w, enum any_kind kind, int e_bits, int m, int top,
+                      float lost[32]) {
+  v_float sum = {0};
+  for (int i = 0; i < VECTORS; i++) {
+    v_float d = any_code(ints_at(u + LANES_32 * i), ints_at(words + LANES_32 * i), mxq_pow2_of_byte(254 - b), w, kind, e_bits, m, top).lost;
+    memcpy(lost + LANES_32 * i, &d, sizeof d);
+    sum += d * d;
+  }
+  float s = 0;
+  for (int i = 0; i < LANES_32; i++) s += sum[i];
+  return s;
+}
+
+/* Sum of squared errors, exact products in a fixed order: contract of MSE in <mxq/codec.h>. */
+INLINE double sum_of_squares(const float d[32]) {
   double s[16];
-  quantize_any(u, b, e_bits, m, top, r, words, c);
-  values(c, 1.0f, e_bits, m, top, y);
-  for (int i = 0; i < 32; i++) d[i] = as_float(u[i]) * inverse - y[i];
   for (int i = 0; i < 16; i++) s[i] = (double)d[i] * (double)d[i] + (double)d[i + 16] * (double)d[i + 16];
   for (int i = 0; i < 8; i++) s[i] += s[i + 8];
   for (int i = 0; i < 4; i++) s[i] += s[i + 4];
   return (s[0] + s[2]) + (s[1] + s[3]);
+}
+/*
+ * Whether `above`, errors at one scale byte more, has the smaller sum, four times as each of its units counts. Most often sums in f32 tell: in any
+ * order they are within 2^-18 of the true ones, and of 2^-140 where squares vanish.
+ */
+INLINE bool above_is_better(const float at[32], float rough_at, const float above[32], float rough_above) {
+  float y = 4 * rough_above, margin = (rough_at + y) * 0x1p-17f + 0x1p-100f;
+  if (rough_at - y > margin) return true;
+  if (y - rough_at > margin) return false;
+  return sum_of_squares(above) * 4.0 < sum_of_squares(at);
+}
+
+INLINE void any_kind_of_tile(const struct any_tile *t, size_t n, bool mse, uint8_t *scales, uint8_t *codes, const struct any_choice *choice,
+                             enum any_kind kind, int e_bits, int m, int top) {
+  const size_t bits = MXQ_EL_BITS(e_bits, m, top);
+  for (size_t i = 0; i < n; i++, codes += 4 * bits) {
+    uint8_t c[32] __attribute__((aligned(32)));
+    int b = t->byte[i];
+    if (__builtin_expect(t->none[i], 0)) {
+      memset(codes, 0, 4 * bits);
+      scales[i] = (uint8_t)b;
+      continue;
+    }
+    if (mse && b < 254) {
+      float at[32] __attribute__((aligned(64))), above[32] __attribute__((aligned(64)));
+      float x = any_lost(t->u[i], t->words + 32 * i, b, choice, kind, e_bits, m, top, at);
+      float y = any_lost(t->u[i], t->words + 32 * i, b + 1, choice, kind, e_bits, m, top, above);
+      b += above_is_better(at, x, above, y);
+    }
+    scales[i] = (uint8_t)b;
+    any_codes(t->u[i], t->words + 32 * i, b, choice, kind, e_bits, m, top, c);
+    if (bits == 4) pack4(c, codes);
+    else if (bits == 6) pack6(c, codes);
+    else pack8(c, codes);
+  }
 }
 
 /* Scale byte of a block with finite values by the recipe's thresholds; mxq_scale_byte of plain ones says the same. */
@@ -139,30 +192,53 @@ INLINE int bad_byte(const struct mxq_recipe *r, uint32_t u[32], uint32_t amax, b
   return infinite ? 0 : any_byte(r, most_finite);
 }
 
-#define ENCODE_ANY(ID, name, E, M, TOP, lane, size)                                                                    \
-  static size_t encode_any_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,            \
-                                           const struct mxq_recipe *r, const struct mxq_place *place) {                \
-    const uint8_t *in = src;                                                                                           \
-    size_t bad = 0;                                                                                                    \
-    for (size_t i = 0; i < blocks; i++, in += 32 * size, codes += 4 * WIDTH_##ID) {                                    \
-      uint32_t u[32] __attribute__((aligned(64))), words[32] __attribute__((aligned(64)));                             \
-      uint8_t c[32] __attribute__((aligned(32)));                                                                      \
-      bool some = true;                                                                                                \
-      load_##lane(in, u);                                                                                              \
-      uint32_t amax = largest(u);                                                                                      \
-      int b = amax >= 0x7f800000 ? bad_byte(r, u, amax, &some) : any_byte(r, amax);                                    \
-      bad += b == 255;                                                                                                 \
-      if (b == 255 || !some) {                                                                                         \
-        memset(codes, 0, 4 * WIDTH_##ID);                                                                              \
-        scales[i] = (uint8_t)b;                                                                                        \
-        continue;                                                                                                      \
-      }                                                                                                                \
-      if (r->round == MXQ_ROUND_STOCHASTIC) random_words(place->first + i * place->block_step, place->element_step, r->seed, words); \
-      if (r->plan.mse && b < 254 && squared_error_any(u, b + 1, E, M, MXQ_TOP_##TOP, r, words) * 4.0 <                 \
-                                      squared_error_any(u, b, E, M, MXQ_TOP_##TOP, r, words)) b++;                     \
-      scales[i] = (uint8_t)b;                                                                                          \
-      quantize_any(u, b, E, M, MXQ_TOP_##TOP, r, words, c);                                                            \
-      CAT(pack, WIDTH_##ID)(c, codes);                                                                                 \
-    }                                                                                                                  \
-    return bad;                                                                                                        \
+/* A tile's scale bytes by thresholds, and its words. */
+static size_t any_begin(struct any_tile *t, const uint32_t amax[ANY_TILE], size_t n, const struct mxq_recipe *r, uint64_t index,
+                        const struct mxq_place *place) {
+  size_t bad = 0;
+  for (size_t i = 0; i < n; i++) {
+    bool some = true;
+    t->byte[i] = amax[i] >= 0x7f800000 ? bad_byte(r, t->u[i], amax[i], &some) : any_byte(r, amax[i]);
+    t->none[i] = !some || t->byte[i] == 255;
+    bad += t->byte[i] == 255;
+  }
+  if (r->round != MXQ_ROUND_STOCHASTIC) return bad;
+  if (place->element_step == 1 && place->block_step == 32) {
+    philox_run(index / 4, n * 8 + (index % 4 ? 8 : 0), r->seed, t->words);
+    if (index % 4) memmove(t->words, t->words + index % 4, n * 128);
+  } else {
+    for (size_t i = 0; i < n; i++) philox_apart(index + i * place->block_step, place->element_step, r->seed, t->words + 32 * i);
+  }
+  return bad;
+}
+
+#define ANY_TILE_OF(name, E, M, TOP)                                                                                                     \
+  static void __attribute__((noinline)) any_tile_##name(const struct any_tile *t, size_t n, const struct mxq_recipe *r, uint8_t *scales, \
+                                                        uint8_t *codes) {                                                                \
+    const struct any_choice w = any_choice_of(r, E, M, MXQ_TOP_##TOP);                                                                   \
+    switch (w.kind) {                                                                                                                    \
+      case ANY_NEAREST: any_kind_of_tile(t, n, r->plan.mse, scales, codes, &w, ANY_NEAREST, E, M, MXQ_TOP_##TOP); break;                 \
+      case ANY_ZEROS: any_kind_of_tile(t, n, r->plan.mse, scales, codes, &w, ANY_ZEROS, E, M, MXQ_TOP_##TOP); break;                     \
+      case ANY_GRID: any_kind_of_tile(t, n, r->plan.mse, scales, codes, &w, ANY_GRID, E, M, MXQ_TOP_##TOP); break;                       \
+      case ANY_STOCHASTIC: any_kind_of_tile(t, n, r->plan.mse, scales, codes, &w, ANY_STOCHASTIC, E, M, MXQ_TOP_##TOP); break;           \
+    }                                                                                                                                    \
+  }
+
+#define ENCODE_ANY(ID, name, E, M, TOP, lane, size)                                                                                 \
+  static size_t encode_any_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,                         \
+                                           const struct mxq_recipe *r, const struct mxq_place *place) {                             \
+    struct any_tile t __attribute__((aligned(64)));                                                                                 \
+    const uint8_t *in = src;                                                                                                        \
+    size_t bad = 0;                                                                                                                 \
+    for (size_t at = 0, n; at < blocks; at += n) {                                                                                  \
+      uint32_t amax[ANY_TILE];                                                                                                      \
+      n = blocks - at < ANY_TILE ? blocks - at : ANY_TILE;                                                                          \
+      for (size_t i = 0; i < n; i++, in += 32 * size) {                                                                             \
+        load_##lane(in, t.u[i]);                                                                                                    \
+        amax[i] = largest(t.u[i]);                                                                                                  \
+      }                                                                                                                             \
+      bad += any_begin(&t, amax, n, r, place->first + at * place->block_step, place);                                               \
+      any_tile_##name(&t, n, r, scales + at, codes + at * 4 * WIDTH_##ID);                                                          \
+    }                                                                                                                               \
+    return bad;                                                                                                                     \
   }
