@@ -10,7 +10,7 @@
 #include "lib/kernels/ops_avx2.h"
 #include "lib/kernels/recipe.h"
 
-enum { TILE = 16, TILE_AHEAD = 8192, TILE_LINE = 64 };
+enum { TILE = 16 };
 
 /* ---- amax: 8 vectors, one a block, to one with a block a lane ------------------------------------------------------------- */
 
@@ -26,26 +26,27 @@ WORD __m256i amax_block_f32(const uint8_t *p) {
   __m256i c = _mm256_and_si256(v_load(p + 64), magnitude), d = _mm256_and_si256(v_load(p + 96), magnitude);
   return _mm256_max_epi32(_mm256_max_epi32(a, b), _mm256_max_epi32(c, d));
 }
-WORD __m256i amax_four_f32(const uint8_t *p) {
-  __m256i a = amax_block_f32(p), b = amax_block_f32(p + 128), c = amax_block_f32(p + 256), d = amax_block_f32(p + 384);
-  a = MERGE(epi32, unpacklo_epi32, unpackhi_epi32, a, b);
-  c = MERGE(epi32, unpacklo_epi32, unpackhi_epi32, c, d);
-  return MERGE(epi32, unpacklo_epi64, unpackhi_epi64, a, c);
-}
 WORD __m256i amax_block_16(const uint8_t *p) {
   const __m256i magnitude = _mm256_set1_epi16(0x7fff);
   return _mm256_max_epu16(_mm256_and_si256(v_load(p), magnitude), _mm256_and_si256(v_load(p + 32), magnitude));
 }
-WORD __m256i amax_four_16(const uint8_t *p) {
-  __m256i a = amax_block_16(p), b = amax_block_16(p + 64), c = amax_block_16(p + 128), d = amax_block_16(p + 192);
-  a = MERGE(epu16, unpacklo_epi16, unpackhi_epi16, a, b);
-  c = MERGE(epu16, unpacklo_epi16, unpackhi_epi16, c, d);
+/* One block to one vector whose largest lane is the amax. */
+WORD __m256i block_amax(const uint8_t *p, enum mxq_lane lane) { return lane == MXQ_LANE_F32 ? amax_block_f32(p) : amax_block_16(p); }
+WORD __m256i amax_of_four(const __m256i of[4], enum mxq_lane lane) {
+  __m256i a, c;
+  if (lane == MXQ_LANE_F32) {
+    a = MERGE(epi32, unpacklo_epi32, unpackhi_epi32, of[0], of[1]);
+    c = MERGE(epi32, unpacklo_epi32, unpackhi_epi32, of[2], of[3]);
+    return MERGE(epi32, unpacklo_epi64, unpackhi_epi64, a, c);
+  }
+  a = MERGE(epu16, unpacklo_epi16, unpackhi_epi16, of[0], of[1]);
+  c = MERGE(epu16, unpacklo_epi16, unpackhi_epi16, of[2], of[3]);
   return MERGE(epu16, unpacklo_epi32, unpackhi_epi32, a, c);
 }
-/* f32 bits of the largest magnitude of each of eight blocks. */
-WORD __m256i amax_eight(const uint8_t *p, enum mxq_lane lane) {
-  if (lane == MXQ_LANE_F32) return halves_merged(amax_four_f32(p), amax_four_f32(p + 512), false);
-  __m256i a = amax_four_16(p), b = amax_four_16(p + 256);
+/* f32 bits of the largest magnitude of each of eight blocks, from block_amax of them. */
+WORD __m256i amax_of_eight(const __m256i of[8], enum mxq_lane lane) {
+  __m256i a = amax_of_four(of, lane), b = amax_of_four(of + 4, lane);
+  if (lane == MXQ_LANE_F32) return halves_merged(a, b, false);
   a = MERGE(epu16, unpacklo_epi64, unpackhi_epi64, a, b); /* in each half all eight */
   a = halves_merged(a, a, true);
   if (lane == MXQ_LANE_F16) return _mm256_castps_si256(_mm256_cvtph_ps(_mm256_castsi256_si128(a)));
@@ -69,11 +70,10 @@ WORD __m256i scale_eight(__m256i amax, const struct mxq_scale_plan *plan, int to
   v_store(inverse, _mm256_max_epi32(i, _mm256_set1_epi32(0x00400000))); /* 2^-127 for 254 */
   return s;
 }
-/* Writes the scale bytes of a tile; false: nothing was written, the tile goes block by block. */
-WORD bool tile_scale(const uint8_t *p, const struct mxq_scale_plan *plan, enum mxq_lane lane, int top, uint8_t *scales, float inverse[TILE]) {
+/* Writes the scale bytes of a tile, from block_amax of its blocks; false: nothing was written, the tile goes block by block. */
+WORD bool tile_scale(const __m256i of[TILE], const struct mxq_scale_plan *plan, enum mxq_lane lane, int top, uint8_t *scales, float inverse[TILE]) {
   __m256i odd = _mm256_setzero_si256();
-  __m256i a = scale_eight(amax_eight(p, lane), plan, top, inverse, &odd);
-  __m256i b = scale_eight(amax_eight(p + (lane == MXQ_LANE_F32 ? 1024 : 512), lane), plan, top, inverse + 8, &odd);
+  __m256i a = scale_eight(amax_of_eight(of, lane), plan, top, inverse, &odd), b = scale_eight(amax_of_eight(of + 8, lane), plan, top, inverse + 8, &odd);
   if (!_mm256_testz_si256(odd, odd)) return false;
   a = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
   _mm_storeu_si128((__m128i *)(void *)scales, _mm_packus_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)));
@@ -181,67 +181,77 @@ WORD __m256i sixes(__m256i code, enum mxq_lane lane) {
   return _mm256_shuffle_epi8(dwords_in_order(code, lane), _mm256_broadcastsi128_si256(close));
 }
 
-/* The codes of a tile. All arguments but pointers are constants where this is inlined. */
-WORD void tile_codes(const uint8_t *p, const float inverse[TILE], __m256 table, uint8_t *out, enum mxq_lane lane, int e, int m, int top, bool stream) {
-  const size_t one = lane == MXQ_LANE_F32 ? 128 : 64;
-#define ONE(n) codes_of_one(p + (size_t)(n) * one, inverse[n], table, lane, e, m, top)
-  if (MXQ_EL_BITS(e, m, top) == 8) {
-    for (int n = 0; n < TILE; n++) put_half_line(out + 32 * n, dwords_in_order(ONE(n), lane), stream);
-  } else if (MXQ_EL_BITS(e, m, top) == 4) {
-    const __m256i nibbles = _mm256_set1_epi16(0x1001);
-    for (int n = 0; n < TILE; n += 2) {
-      __m256i a = _mm256_packus_epi16(_mm256_maddubs_epi16(ONE(n), nibbles), _mm256_maddubs_epi16(ONE(n + 1), nibbles));
-      if (lane == MXQ_LANE_BF16) {
-        a = _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-      } else {
-        const __m128i in_turns = _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
-        a = _mm256_shuffle_epi8(_mm256_permute4x64_epi64(a, 0xd8), _mm256_broadcastsi128_si256(in_turns));
+/* The codes of a tile; `of`: block_amax of the blocks from `later` on. All arguments but pointers are constants where this is inlined. */
+WORD void tile_codes(const uint8_t *in, const float inverse[TILE], __m256 table, uint8_t *codes, const uint8_t *later, __m256i of[TILE], enum mxq_lane lane,
+                     int e, int m, int top, bool stream) {
+  const size_t block = lane == MXQ_LANE_F32 ? 128 : 64, bits = (size_t)MXQ_EL_BITS(e, m, top);
+  const int step = bits == 8 ? 2 : 4;
+  ROLLED
+  for (int i = 0; i < TILE; i += step, later += (size_t)step * block, in += (size_t)step * block, codes += (size_t)step * 4 * bits) {
+    fetch_ahead(in, (size_t)step * block);
+    for (int k = 0; k < step; k++) of[i + k] = block_amax(later + (size_t)k * block, lane);
+#define ONE(n) codes_of_one(in + (size_t)(n) * block, inverse[i + (n)], table, lane, e, m, top)
+    if (bits == 8) {
+      for (int n = 0; n < step; n++) put_half_line(codes + 32 * n, dwords_in_order(ONE(n), lane), stream);
+    } else if (bits == 4) {
+      const __m256i nibbles = _mm256_set1_epi16(0x1001);
+      for (int n = 0; n < step; n += 2) {
+        __m256i a = _mm256_packus_epi16(_mm256_maddubs_epi16(ONE(n), nibbles), _mm256_maddubs_epi16(ONE(n + 1), nibbles));
+        if (lane == MXQ_LANE_BF16) {
+          a = _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+        } else {
+          const __m128i in_turns = _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
+          a = _mm256_shuffle_epi8(_mm256_permute4x64_epi64(a, 0xd8), _mm256_broadcastsi128_si256(in_turns));
+        }
+        put_half_line(codes + 16 * n, a, stream);
       }
-      put_half_line(out + 16 * n, a, stream);
+    } else { /* three vectors from four of six dwords */
+      __m256i a = _mm256_permutevar8x32_epi32(sixes(ONE(0), lane), _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
+      __m256i b = _mm256_permutevar8x32_epi32(sixes(ONE(1), lane), _mm256_setr_epi32(2, 4, 5, 6, 7, 7, 0, 1));
+      __m256i c = _mm256_permutevar8x32_epi32(sixes(ONE(2), lane), _mm256_setr_epi32(5, 6, 7, 7, 0, 1, 2, 4));
+      __m256i d = _mm256_permutevar8x32_epi32(sixes(ONE(3), lane), _mm256_setr_epi32(7, 7, 0, 1, 2, 4, 5, 6));
+      put_half_line(codes, _mm256_blend_epi32(a, b, 0xc0), stream);
+      put_half_line(codes + 32, _mm256_blend_epi32(b, c, 0xf0), stream);
+      put_half_line(codes + 64, _mm256_blend_epi32(c, d, 0xfc), stream);
     }
-  } else {
-    for (int n = 0; n < TILE; n += 4) { /* three vectors from four of six dwords */
-      __m256i a = _mm256_permutevar8x32_epi32(sixes(ONE(n), lane), _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
-      __m256i b = _mm256_permutevar8x32_epi32(sixes(ONE(n + 1), lane), _mm256_setr_epi32(2, 4, 5, 6, 7, 7, 0, 1));
-      __m256i c = _mm256_permutevar8x32_epi32(sixes(ONE(n + 2), lane), _mm256_setr_epi32(5, 6, 7, 7, 0, 1, 2, 4));
-      __m256i d = _mm256_permutevar8x32_epi32(sixes(ONE(n + 3), lane), _mm256_setr_epi32(7, 7, 0, 1, 2, 4, 5, 6));
-      put_half_line(out + 24 * n, _mm256_blend_epi32(a, b, 0xc0), stream);
-      put_half_line(out + 24 * n + 32, _mm256_blend_epi32(b, c, 0xf0), stream);
-      put_half_line(out + 24 * n + 64, _mm256_blend_epi32(c, d, 0xfc), stream);
-    }
-  }
 #undef ONE
+  }
 }
 
-/* The encoder of plain recipes; `rest` does the same block by block. */
+/* The encoder of plain recipes; `rest` does the same block by block. As in encode_avx512.h, maxima are collected three tiles ahead. */
 #define MXQ_OPS_TILES
 WORD size_t encode_tiles(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, const struct mxq_recipe *recipe, enum mxq_lane lane, int e,
                          int m, int top, mxq_encode_fn *rest) {
   const struct mxq_scale_plan plan = recipe->plan;
-  const size_t wide = TILE * (lane == MXQ_LANE_F32 ? 128 : 64), narrow = TILE * 4 * (size_t)MXQ_EL_BITS(e, m, top);
-  const size_t block = narrow / TILE, lead = recipe->stream ? blocks_to_a_line(codes, block) : 8;
+  const size_t block = lane == MXQ_LANE_F32 ? 128 : 64, wide = TILE * block, narrow = TILE * 4 * (size_t)MXQ_EL_BITS(e, m, top);
+  const size_t lead = recipe->stream ? blocks_to_a_line(codes, narrow / TILE) : 8;
   const bool stream = lead < 8;
   const __m256 table = tile_table(e, m);
   const uint8_t *in = src;
-  float inverse[2][TILE] __attribute__((aligned(32)));
+  float inverse[2][TILE] __attribute__((aligned(32))) = {{0}};
+  __m256i of[3][TILE];
   size_t bad = 0;
   if (plan.mse || blocks < TILE + (stream ? 8 : 0)) return rest(src, blocks, codes, scales, recipe);
   if (stream) {
     bad = rest(in, lead, codes, scales, recipe);
-    in += lead * (wide / TILE);
-    codes += lead * block;
+    in += lead * block;
+    codes += lead * (narrow / TILE);
     scales += lead;
     blocks -= lead;
   }
-  /* The scales of the next tile are made before the codes of this one, so that nothing waits for them. */
-  bool good = tile_scale(in, &plan, lane, top, scales, inverse[0]);
-  for (unsigned turn = 0; blocks >= TILE; turn ^= 1, blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
+  for (size_t i = 0; i < 3 * TILE; i++) of[i / TILE][i % TILE] = block_amax(in + (i < blocks ? i : 0) * block, lane);
+  bool good = tile_scale(of[0], &plan, lane, top, scales, inverse[0]);
+  for (unsigned turn = 0, at = 0; blocks >= TILE; turn ^= 1, blocks -= TILE, in += wide, codes += narrow, scales += TILE) {
     const bool now = good;
-    for (size_t i = 0; i < wide; i += TILE_LINE) _mm_prefetch((const char *)in + TILE_AHEAD + i, _MM_HINT_T0);
-    if (blocks >= 2 * TILE) good = tile_scale(in + wide, &plan, lane, top, scales + TILE, inverse[turn ^ 1]);
-    if (!now) bad += rest(in, TILE, codes, scales, recipe);
-    else if (stream) tile_codes(in, inverse[turn], table, codes, lane, e, m, top, true);
-    else tile_codes(in, inverse[turn], table, codes, lane, e, m, top, false);
+    const uint8_t *later = blocks >= 4 * TILE ? in + 3 * wide : in;
+    __m256i *collected = of[at];
+    at = at == 2 ? 0 : at + 1;
+    if (blocks >= 2 * TILE) good = tile_scale(of[at], &plan, lane, top, scales + TILE, inverse[turn ^ 1]);
+    if (stream) tile_codes(in, inverse[turn], table, codes, later, collected, lane, e, m, top, true);
+    else tile_codes(in, inverse[turn], table, codes, later, collected, lane, e, m, top, false);
+    if (now) continue;
+    if (stream) _mm_sfence();
+    bad += rest(in, TILE, codes, scales, recipe);
   }
   if (stream) _mm_sfence();
   return bad + rest(in, blocks, codes, scales, recipe);

@@ -15,29 +15,6 @@
 #include "lib/kernels/codes_avx512vbmi.h"
 #endif
 
-#if defined(__clang__)
-#define ROLLED _Pragma("clang loop unroll(disable)")
-#else
-#define ROLLED _Pragma("GCC unroll 1")
-#endif
-
-enum { TILE_LINE = 64 };
-
-/*
- * Fetches ahead what lies after p. A processor drops such a wish while too many lines are on their way, and a kernel faster than the memory
- * makes too many: so every line has four chances, the last one (into the first cache) near enough to be of use. One chance gives two thirds
- * of the speed of reading, four give nine tenths.
- */
-TILE_WORD void fetch_ahead(const uint8_t *p, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += TILE_LINE) {
-    const char *line = (const char *)p + i;
-    _mm_prefetch(line + 32768, _MM_HINT_T1);
-    _mm_prefetch(line + 24576, _MM_HINT_T1);
-    _mm_prefetch(line + 16384, _MM_HINT_T1);
-    _mm_prefetch(line + 8192, _MM_HINT_T0);
-  }
-}
-
 /* Codes of two blocks, a byte each, in order. */
 TILE_WORD __m512i codes_of_two(const uint8_t *p, const struct tile_scales *t, int i, const uint32_t *table, enum mxq_lane lane, int e, int m, int top,
                                __m512i *seen) {

@@ -17,6 +17,28 @@ WORD size_t blocks_to_a_line(const uint8_t *codes, size_t block) {
   return n;
 }
 WORD void v_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
+/* A loop that is not to be unrolled: the prefetchers of the first cache learn from the address of an instruction. */
+#if defined(__clang__)
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define ROLLED _Pragma("GCC unroll 1")
+#endif
+
+/*
+ * Fetches ahead what lies after p. A processor drops such a wish while too many lines are on their way, and a kernel faster than the memory
+ * makes too many: so every line has four chances, the last one (into the first cache) near enough to be of use. One chance gives two thirds
+ * of the speed of reading, four give nine tenths.
+ */
+WORD void fetch_ahead(const uint8_t *p, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) {
+    const char *line = (const char *)p + i;
+    _mm_prefetch(line + 32768, _MM_HINT_T1);
+    _mm_prefetch(line + 24576, _MM_HINT_T1);
+    _mm_prefetch(line + 16384, _MM_HINT_T1);
+    _mm_prefetch(line + 8192, _MM_HINT_T0);
+  }
+}
+
 /* Four vectors of eight 32-bit numbers 0...255 to 32 bytes in order. */
 WORD __m256i v_narrow(__m256i a, __m256i b, __m256i c, __m256i d) {
   __m256i w = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));

@@ -4,11 +4,12 @@
 #define MXQ_KERNELS_TILE_AVX512_H
 
 #include <immintrin.h>
+#include "lib/kernels/ops_avx2.h"
 #include "lib/kernels/recipe.h"
 
 #define TILE_WORD static inline __attribute__((always_inline, unused))
 
-enum { TILE = 16 };
+enum { TILE = 16, TILE_LINE = 64 };
 
 /* What the scale bytes of a tile make of its blocks. */
 struct tile_scales {
