@@ -40,7 +40,7 @@ installing = deps demo demo-large check check-slow check-interop
 passive    = help clean uninstall
 goals     := $(or $(MAKECMDGOALS),all)
 stages    := $(if $(filter-out $(passive),$(goals)),build) $(if $(or $(filter check check-slow tests deps,$(goals)),$(findstring /tests/,$(goals))),test) \
-             $(if $(filter check-interop,$(goals)),interop) $(if $(filter demo-large,$(goals)),large)
+             $(if $(filter check-slow,$(goals)),slow) $(if $(filter check-interop,$(goals)),interop) $(if $(filter demo-large,$(goals)),large)
 DEPS      := $(foreach s,$(stages),$(B)/deps-$(s).mk)
 
 ifneq ($(DEPS),)

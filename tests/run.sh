@@ -4,6 +4,7 @@
 # Prints a line for each, all output of those that fail (of all under V=1), lines of those that pass which begin with "# ",
 # and last the sum in Check's own words. A program that crashes counts as an error, one that ran no test too
 # (but under sanitizers, which own malloc: there the tests of failing allocations stand aside).
+# MXQ_RUN is put in front of programs (qemu).
 # With MXQ_RESUME=DIR, what has passed leaves its output there, and is not run again until the program changes (a shell test: it or the command).
 set -u
 checks=0 failures=0 errors=0 programs=0
@@ -43,7 +44,7 @@ for program in "$@"; do
   fi
   start=$(date +%s.%N)
   if [ -z "$again" ]; then
-    case $kind in sh) sh "$program" >"$log" 2>&1 </dev/null ;; c) "$program" >"$log" 2>&1 </dev/null ;; esac
+    case $kind in sh) sh "$program" >"$log" 2>&1 </dev/null ;; c) ${MXQ_RUN:-} "$program" >"$log" 2>&1 </dev/null ;; esac
     rc=$?
   fi
   seconds=$(echo "$start $(date +%s.%N)" | awk '{ printf "%.2f", $2 - $1 }')

@@ -65,6 +65,14 @@ static void compare(int element, int lane, const struct mxq_recipe *recipe, cons
   }
 }
 
+static void name_rows(void) {
+  printf("# rows compared with the reference:");
+  for (int row = 1; row < MXQ_CPU_COUNT; row++)
+    if (row_runs(row)) printf(" %s", mxq_cpu_name((enum mxq_cpu)row));
+  printf("\n");
+  fflush(stdout);
+}
+
 START_TEST(random_values_are_encoded_and_decoded_to_the_reference_s_bits) {
   const char *asked = getenv("MXQ_RANDOM");
   const int log2_values = asked ? atoi(asked) : 24;
@@ -93,6 +101,7 @@ int main(void) {
   Suite *suite = suite_create("random values");
   TCase *c = tcase_create("random values");
   tcase_set_timeout(c, 600);
+  name_rows();
   tcase_add_loop_test(c, random_values_are_encoded_and_decoded_to_the_reference_s_bits, 0, MXQ_ELEMENT_COUNT);
   suite_add_tcase(suite, c);
   return run_suite(suite);
