@@ -23,6 +23,8 @@ _mxquant()
     --rule) # REGEX=FORMAT: the format, once there is an equals sign
       if [[ ${COMP_WORDS[COMP_CWORD-1]} == = ]]; then mapfile -t COMPREPLY < <(compgen -W "$formats" -- "$cur"); fi
       return ;;
+    --size) mapfile -t COMPREPLY < <(compgen -W 'l2 l3 256M 1G' -- "$cur"); return ;;
+    --ggml) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -X '!*.so*' -- "$cur"; compgen -d -- "$cur"); return ;;
     --scale-rule) mapfile -t COMPREPLY < <(compgen -W 'auto floor ceil even rceil rceil-725 mse even-175 even-strict floor-log2f ceil-log2f rceil-log2f rceil-725-log2f even-strict-log2f nearest-log2f' -- "$cur"); return ;;
     --round) mapfile -t COMPREPLY < <(compgen -W 'rne half-away half-zero trunc stochastic:' -- "$cur"); return ;;
     --compat) mapfile -t COMPREPLY < <(compgen -W 'ocp torchao torchao-0.18 ggml compressed-tensors microxcaling fbgemm quark mlx modelopt auto-round' -- "$cur"); return ;;
@@ -35,7 +37,7 @@ _mxquant()
     --progress) mapfile -t COMPREPLY < <(compgen -W 'auto always never json' -- "$cur"); return ;;
     --cpu) mapfile -t COMPREPLY < <(compgen -W 'reference scalar neon avx2 avx512 avx512vbmi' -- "$cur"); return ;;
     --rules) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -X '!*.json' -- "$cur"; compgen -d -- "$cur"); return ;;
-    --axes|--root|--align|--model|--min-sqnr|--jobs|-j) return ;;
+    --axes|--root|--align|--model|--min-sqnr|--jobs|-j|--filter|--rounds) return ;;
     --tensor)
       for ((i = 2; i < COMP_CWORD; i++)); do
         [[ -f ${COMP_WORDS[i]} ]] || continue

@@ -27,10 +27,10 @@ for c in quantize dequantize inspect verify compare plan bench; do
   expect "$c without arguments, or with a wrong one, says how it is used" 1 '' 'mxquant' $c --nothing-like-that
   expect "$c --version works too" 0 '^mxquant [0-9.]+$' '' $c --version
 done
-for c in quantize dequantize inspect verify compare plan; do
+for c in quantize dequantize inspect verify compare plan bench; do
   ok "the help of $c shows an example" grep -q "^  mxquant $c " "$T/help.$c"
   for o in $(grep -oE '^ +(-[a-z], )?--[a-z-]+' "$T/help.$c" | grep -oE -- '--[a-z-]+'); do
-    run $c "$o"
+    run $c $([ $c = bench ] && echo --list) "$o"
     ok "$c knows $o, which its help lists" test ! "$(grep -c 'unknown option' "$T/err")" != 0
   done
 done
