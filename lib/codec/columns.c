@@ -11,8 +11,6 @@
 #include "lib/codec/columns.h"
 #include "lib/codec/layout.h"
 
-/* What a kernel is given at a time. */
-enum { KERNEL_BLOCKS = 32 };
 
 struct encoding {
   struct mxq_columns_job job;
@@ -39,71 +37,57 @@ static struct mxq_place place_of(const struct encoding *e, size_t row, size_t bl
   return (struct mxq_place){s->first + row / s->inner * s->matrix_step + block * MXQ_BLOCK * s->line_step + row % s->inner, 1, s->line_step};
 }
 
-/* What comes next is fetched while there is something to do. */
-struct ahead {
-  const uint8_t *at;
-  size_t stride, bytes, lines;
-};
-static void fetch(struct ahead *a, size_t lines) {
-  for (; lines && a->lines; lines--, a->lines--, a->at += a->stride)
-    for (size_t i = 0; i < a->bytes; i += 64) __builtin_prefetch(a->at + i, 0, 2);
-}
-static struct ahead next_tile(const struct encoding *e, const struct mxq_column_piece *p, size_t b) {
+static struct mxq_ahead next_tile(const struct encoding *e, const struct mxq_column_piece *p, size_t b) {
   const struct mxq_columns_job *job = &e->job;
   size_t row = p->row, block = p->block + b + 1;
-  if (p->rows > mxq_columns_left(job, row)) return (struct ahead){0};
+  if (p->rows > mxq_columns_left(job, row)) return (struct mxq_ahead){0};
   if (b + 1 == p->blocks) {
     row += p->rows, block = p->block;
-    if (row % job->shape.inner == 0) return (struct ahead){0};
+    if (row % job->shape.inner == 0) return (struct mxq_ahead){0};
   }
-  const size_t left = mxq_columns_left(job, row) * job->size, most = MXQ_COLUMN_ROWS * job->size;
-  return (struct ahead){e->src + mxq_columns_at(job, row, block * MXQ_BLOCK), job->shape.line_stride, left < most ? left : most, mxq_columns_lines(job, block)};
+  const size_t left = mxq_columns_left(job, row) * job->size, most = job->rows * job->size;
+  return (struct mxq_ahead){e->src + mxq_columns_at(job, row, block * MXQ_BLOCK), job->shape.line_stride, left < most ? left : most, mxq_columns_lines(job, block)};
 }
 
-/* One block of each row. */
-static void gather(const struct encoding *e, const struct mxq_column_piece *p, size_t block, uint8_t *values, struct ahead *ahead) {
+/* A block of each of n rows. */
+static void gather(const struct encoding *e, size_t row, size_t n, size_t block, uint8_t *values) {
   const struct mxq_columns_job *job = &e->job;
-  const size_t lines = mxq_columns_lines(job, block), step = MXQ_BLOCK * job->size, padding = step - lines * job->size, at_once = 16;
-  for (size_t done = 0, now; done < p->rows; done += now) {
-    now = mxq_columns_left(job, p->row + done);
-    if (now > p->rows - done) now = p->rows - done;
-    for (size_t j = 0; j < lines; j += at_once) {
-      e->turn(e->src + mxq_columns_at(job, p->row + done, block * MXQ_BLOCK + j), job->shape.line_stride, lines - j < at_once ? lines - j : at_once, now,
-              values + done * step + j * job->size, step);
-      fetch(ahead, 8);
-    }
+  const size_t lines = mxq_columns_lines(job, block), step = MXQ_BLOCK * job->size, padding = step - lines * job->size;
+  for (size_t done = 0, now; done < n; done += now) {
+    now = mxq_columns_left(job, row + done);
+    if (now > n - done) now = n - done;
+    e->turn(e->src + mxq_columns_at(job, row + done, block * MXQ_BLOCK), job->shape.line_stride, lines, now, values + done * step, step);
   }
-  for (size_t i = 0; padding && i < p->rows; i++) memset(values + (i + 1) * step - padding, 0, padding);
+  for (size_t i = 0; padding && i < n; i++) memset(values + (i + 1) * step - padding, 0, padding);
 }
 
-static void encode_tile(struct encoding *e, const struct mxq_column_piece *p, size_t block, uint8_t *codes, uint8_t *scales, struct ahead *ahead,
-                        struct mxq_stats *stats) {
+static void encode_tile(struct encoding *e, size_t row, size_t n, size_t block, uint8_t *codes, uint8_t *scales, struct mxq_stats *stats) {
   const struct mxq_columns_job *job = &e->job;
-  uint8_t values[MXQ_COLUMN_TILE * 4] __attribute__((aligned(64)));
-  const size_t step = MXQ_BLOCK * job->size, lines = mxq_columns_lines(job, block);
-  gather(e, p, block, values, ahead);
+  uint8_t values[MXQ_COLUMN_TILE * MXQ_BLOCK * 4] __attribute__((aligned(64)));
+  const size_t step = MXQ_BLOCK * job->size;
+  struct mxq_place place = {0};
   size_t bad = 0;
-  for (size_t i = 0, now; i < p->rows; i += now) {
-    struct mxq_place place = place_of(e, p->row + i, block);
-    now = mxq_columns_left(job, p->row + i);
-    if (now > p->rows - i) now = p->rows - i;
-    if (now > KERNEL_BLOCKS) now = KERNEL_BLOCKS;
-    bad += mxq_blocks_encode(&e->blocks, values + i * step, now, codes + i * job->block_bytes, scales + i, &place);
-    fetch(ahead, 4);
-  }
-  fetch(ahead, MXQ_BLOCK);
-  for (size_t i = 0; bad && e->blocks.nonfinite != MXQ_NONFINITE_BLOCK && i < p->rows; i++) {
+  gather(e, row, n, block, values);
+  if (e->blocks.recipe.round != MXQ_ROUND_STOCHASTIC) bad = mxq_blocks_encode(&e->blocks, values, n, codes, scales, &place);
+  else
+    for (size_t i = 0, now; i < n; i += now) { /* one matrix at a time */
+      place = place_of(e, row + i, block);
+      now = mxq_columns_left(job, row + i);
+      if (now > n - i) now = n - i;
+      bad += mxq_blocks_encode(&e->blocks, values + i * step, now, codes + i * job->block_bytes, scales + i, &place);
+    }
+  for (size_t i = 0; bad && e->blocks.nonfinite != MXQ_NONFINITE_BLOCK && i < n; i++) {
     if (scales[i] != 255) continue;
-    struct mxq_place place = place_of(e, p->row + i, block);
+    place = place_of(e, row + i, block);
     size_t at = mxq_blocks_mend(&e->blocks, values + i * step, codes + i * job->block_bytes, scales + i, &place);
-    if (at < MXQ_BLOCK) note_bad(e, index_of(e, p->row + i, block * MXQ_BLOCK + at));
+    if (at < MXQ_BLOCK) note_bad(e, index_of(e, row + i, block * MXQ_BLOCK + at));
   }
   if (!stats) return;
-  for (size_t i = 0; i < p->rows; i += MXQ_MEASURED) {
-    const size_t now = p->rows - i < MXQ_MEASURED ? p->rows - i : MXQ_MEASURED;
+  for (size_t i = 0; i < n; i += MXQ_MEASURED) {
+    const size_t now = n - i < MXQ_MEASURED ? n - i : MXQ_MEASURED;
     mxq_blocks_measure(&e->blocks, values + i * step, now * MXQ_BLOCK, codes + i * job->block_bytes, scales + i, stats);
   }
-  stats->elements -= p->rows * (MXQ_BLOCK - lines); /* padding */
+  stats->elements -= n * (MXQ_BLOCK - mxq_columns_lines(job, block)); /* padding */
 }
 
 /* The codes of `blocks` blocks of each row, from where `room` bytes are kept for it. */
@@ -114,7 +98,7 @@ static void put_codes(const struct encoding *e, const struct mxq_column_piece *p
   if (e->stream && bytes % 64 == 0) {
     for (size_t i = 0; i < p->rows; i++) mxq_layout_stream(to + i * s->codes_stride, codes + i * room, bytes);
   } else {
-    for (size_t i = 0; i < p->rows; i++) memcpy(to + i * s->codes_stride, codes + i * room, bytes);
+    for (size_t i = 0; i < p->rows; i++) mxq_columns_copy(to + i * s->codes_stride, codes + i * room, bytes);
   }
 }
 
@@ -129,7 +113,8 @@ static void spread(const uint8_t *codes, size_t n, size_t bytes, uint8_t *to, si
 static void encode_lines(struct encoding *e, const struct mxq_column_piece *p, size_t block, struct mxq_stats *stats) {
   const struct mxq_columns_job *job = &e->job;
   const struct mxq_columns *s = &job->shape;
-  uint8_t values[MXQ_COLUMN_TILE * 4] __attribute__((aligned(64))), codes[MXQ_COLUMN_TILE] __attribute__((aligned(64))), scales[MXQ_COLUMN_ROWS];
+  uint8_t values[MXQ_BLOCK * MXQ_COLUMN_LINE] __attribute__((aligned(64))), codes[MXQ_BLOCK * MXQ_COLUMN_ROWS] __attribute__((aligned(64)));
+  uint8_t scales[MXQ_COLUMN_ROWS];
   const size_t lines = mxq_columns_lines(job, block), m = (p->rows + MXQ_BLOCK - 1) / MXQ_BLOCK, bytes = p->rows * job->size;
   const size_t first = block * MXQ_BLOCK, step = m * MXQ_BLOCK * job->size, code_step = m * job->block_bytes;
   for (size_t j = 0; j < lines; j++) {
@@ -160,8 +145,8 @@ static void encode_lines(struct encoding *e, const struct mxq_column_piece *p, s
   uint8_t *to = e->line_codes + line * s->line_codes_stride + column * job->block_bytes, *to_scales = e->line_scales + line * s->line_scales_stride + column;
   for (size_t j = 0; j < lines; j++) {
     if (e->stream && code_step % 64 == 0) mxq_layout_stream(to + j * s->line_codes_stride, codes + j * code_step, code_step);
-    else memcpy(to + j * s->line_codes_stride, codes + j * code_step, code_step);
-    memcpy(to_scales + j * s->line_scales_stride, scales + j * m, m);
+    else mxq_columns_copy(to + j * s->line_codes_stride, codes + j * code_step, code_step);
+    mxq_columns_copy(to_scales + j * s->line_scales_stride, scales + j * m, m);
   }
 }
 
@@ -171,12 +156,16 @@ static void encode_piece(struct encoding *e, size_t piece, struct mxq_stats *lin
   const size_t bytes = job->block_bytes, room = (p.blocks < job->group ? p.blocks : job->group) * bytes;
   /* After an error only what lies before it still matters. */
   if (atomic_load(&e->first_bad) <= index_of(e, p.row, p.block * MXQ_BLOCK)) return;
-  uint8_t tile[MXQ_COLUMN_TILE] __attribute__((aligned(64))), tile_scales[MXQ_COLUMN_ROWS];
-  uint8_t codes[MXQ_COLUMN_ROWS * MXQ_COLUMN_GROUP] __attribute__((aligned(64))), scales[MXQ_COLUMN_ROWS * MXQ_COLUMN_CHUNK];
+  uint8_t tile[MXQ_BLOCK * MXQ_COLUMN_ROWS] __attribute__((aligned(64))), tile_scales[MXQ_COLUMN_ROWS];
+  uint8_t codes[MXQ_COLUMN_CODES] __attribute__((aligned(64))), scales[MXQ_COLUMN_ROWS * MXQ_COLUMN_CHUNK];
   for (size_t b = 0, held = 0; b < p.blocks; b++) {
-    struct ahead ahead = next_tile(e, &p, b);
+    struct mxq_ahead ahead = next_tile(e, &p, b);
     if (e->line_codes) encode_lines(e, &p, p.block + b, line_stats);
-    encode_tile(e, &p, p.block + b, tile, tile_scales, &ahead, stats);
+    for (size_t i = 0; i < p.rows; i += MXQ_COLUMN_TILE) {
+      const size_t n = p.rows - i < MXQ_COLUMN_TILE ? p.rows - i : MXQ_COLUMN_TILE;
+      encode_tile(e, p.row + i, n, p.block + b, tile + i * bytes, tile_scales + i, stats);
+      mxq_ahead_fetch(&ahead, MXQ_BLOCK * MXQ_COLUMN_TILE / job->rows);
+    }
     spread(tile, p.rows, bytes, codes + held * bytes, room);
     for (size_t i = 0; i < p.rows; i++) scales[i * p.blocks + b] = tile_scales[i];
     if (++held < job->group && b + 1 < p.blocks) continue;
@@ -184,7 +173,7 @@ static void encode_piece(struct encoding *e, size_t piece, struct mxq_stats *lin
     held = 0;
   }
   uint8_t *to = e->scales + p.row * job->shape.scales_stride + p.block;
-  for (size_t i = 0; i < p.rows; i++) memcpy(to + i * job->shape.scales_stride, scales + i * p.blocks, p.blocks);
+  for (size_t i = 0; i < p.rows; i++) mxq_columns_copy(to + i * job->shape.scales_stride, scales + i * p.blocks, p.blocks);
 }
 
 static void work(void *context) {

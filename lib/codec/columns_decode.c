@@ -20,43 +20,63 @@ struct decoding {
   _Atomic uint64_t to_inf;
 };
 
-/* Room for a tile, used again for each. */
-struct tile {
-  uint8_t codes[MXQ_COLUMN_TILE], values[MXQ_COLUMN_TILE * 4], turned[MXQ_COLUMN_TILE * 4], scales[MXQ_COLUMN_ROWS];
+/* Room for the codes and scales of a strip, and for one tile; used again for each. */
+struct room {
+  uint8_t codes[MXQ_COLUMN_CODES], scales[MXQ_COLUMN_ROWS * MXQ_COLUMN_CHUNK];
+  uint8_t tile[MXQ_COLUMN_TILE * MXQ_BLOCK], values[MXQ_COLUMN_TILE * MXQ_BLOCK * 4], turned[MXQ_BLOCK * MXQ_COLUMN_LINE], tile_scales[MXQ_COLUMN_TILE];
 } __attribute__((aligned(64)));
 
-/* One block of each row. What the padding of the last one holds is nobody's business. */
-static void gather(const struct decoding *d, const struct mxq_column_piece *p, size_t block, struct tile *t) {
-  const struct mxq_columns_job *job = &d->job;
-  const struct mxq_columns *s = &job->shape;
-  const uint8_t *codes = d->codes + p->row * s->codes_stride + block * job->block_bytes, *scales = d->scales + p->row * s->scales_stride + block;
-  for (size_t i = 0; i < p->rows; i++) {
-    memcpy(t->codes + i * job->block_bytes, codes + i * s->codes_stride, job->block_bytes);
-    t->scales[i] = scales[i * s->scales_stride];
-  }
-  const size_t bits = mxq_columns_lines(job, block) * job->block_bytes / 4, used = bits / 8;
-  for (size_t i = 0; used < job->block_bytes && i < p->rows; i++) {
-    uint8_t *row = t->codes + i * job->block_bytes;
-    row[used] &= (uint8_t)((1u << bits % 8) - 1);
-    memset(row + used + 1, 0, job->block_bytes - used - 1);
-  }
+/* What the padding of a block holds is nobody's business. */
+static void clear_padding(uint8_t *codes, size_t block_bytes, size_t scalars) {
+  const size_t bits = scalars * block_bytes / 4, used = bits / 8;
+  if (used == block_bytes) return;
+  codes[used] &= (uint8_t)((1u << bits % 8) - 1);
+  memset(codes + used + 1, 0, block_bytes - used - 1);
 }
 
-static size_t decode_tile(const struct decoding *d, const struct mxq_column_piece *p, size_t block, struct tile *t) {
+/* Block b of the piece, which is number `held` of those in room: one of each row, a tile at a time. */
+static size_t decode_block(const struct decoding *d, const struct mxq_column_piece *p, size_t b, size_t held, size_t step_codes, struct room *room,
+                           struct mxq_ahead *ahead) {
   const struct mxq_columns_job *job = &d->job;
-  const size_t lines = mxq_columns_lines(job, block), step = MXQ_BLOCK * job->size;
-  gather(d, p, block, t);
-  const size_t lost = d->decode(t->codes, t->scales, p->rows, t->values, false);
-  for (size_t done = 0, now; done < p->rows; done += now) {
-    now = mxq_columns_left(job, p->row + done);
-    if (now > p->rows - done) now = p->rows - done;
-    uint8_t *to = d->dst + mxq_columns_at(job, p->row + done, block * MXQ_BLOCK);
-    if (d->stream && now == MXQ_COLUMN_ROWS) {
-      d->turn(t->values, step, now, lines, t->turned, now * job->size);
-      for (size_t j = 0; j < lines; j++) mxq_layout_stream(to + j * job->shape.line_stride, t->turned + j * now * job->size, now * job->size);
-    } else {
-      d->turn(t->values + done * step, step, now, lines, to, job->shape.line_stride);
+  const size_t lines = mxq_columns_lines(job, p->block + b), step = MXQ_BLOCK * job->size, bytes = job->block_bytes, wide = p->rows * job->size;
+  const bool stream = d->stream && p->rows == job->rows && mxq_columns_left(job, p->row) >= p->rows;
+  size_t lost = 0;
+  for (size_t r = 0, n; r < p->rows; r += n) {
+    n = p->rows - r < MXQ_COLUMN_TILE ? p->rows - r : MXQ_COLUMN_TILE;
+    for (size_t i = 0; i < n; i++) {
+      mxq_columns_copy(room->tile + i * bytes, room->codes + (r + i) * step_codes + held * bytes, bytes);
+      if (lines < MXQ_BLOCK) clear_padding(room->tile + i * bytes, bytes, lines);
+      room->tile_scales[i] = room->scales[(r + i) * p->blocks + b];
     }
+    lost += d->decode(room->tile, room->tile_scales, n, room->values, false);
+    for (size_t done = 0, now; done < n; done += now) {
+      const size_t row = p->row + r + done;
+      now = mxq_columns_left(job, row);
+      if (now > n - done) now = n - done;
+      if (stream) d->turn(room->values + done * step, step, now, lines, room->turned + (r + done) * job->size, wide);
+      else d->turn(room->values + done * step, step, now, lines, d->dst + mxq_columns_at(job, row, (p->block + b) * MXQ_BLOCK), job->shape.line_stride);
+    }
+    mxq_ahead_fetch(ahead, MXQ_COLUMN_TILE / job->group);
+  }
+  uint8_t *to = d->dst + mxq_columns_at(job, p->row, (p->block + b) * MXQ_BLOCK);
+  for (size_t j = 0; stream && j < lines; j++) mxq_layout_stream(to + j * job->shape.line_stride, room->turned + j * wide, wide);
+  return lost;
+}
+
+static size_t decode_piece(const struct decoding *d, const struct mxq_column_piece *p, struct room *room) {
+  const struct mxq_columns_job *job = &d->job;
+  const struct mxq_columns *s = &job->shape;
+  const uint8_t *codes = d->codes + p->row * s->codes_stride + p->block * job->block_bytes, *scales = d->scales + p->row * s->scales_stride + p->block;
+  struct mxq_ahead ahead = {0};
+  size_t lost = 0;
+  for (size_t i = 0; i < p->rows; i++) mxq_columns_copy(room->scales + i * p->blocks, scales + i * s->scales_stride, p->blocks);
+  for (size_t b = 0, blocks; b < p->blocks; b += blocks) {
+    blocks = p->blocks - b < job->group ? p->blocks - b : job->group;
+    const size_t bytes = blocks * job->block_bytes;
+    for (size_t i = 0; i < p->rows; i++) mxq_columns_copy(room->codes + i * bytes, codes + i * s->codes_stride + b * job->block_bytes, bytes);
+    if (b + blocks < p->blocks) ahead = (struct mxq_ahead){codes + (b + blocks) * job->block_bytes, s->codes_stride, bytes, p->rows};
+    else ahead = (struct mxq_ahead){0};
+    for (size_t held = 0; held < blocks; held++) lost += decode_block(d, p, b + held, held, bytes, room, &ahead);
   }
   return lost;
 }
@@ -64,7 +84,7 @@ static size_t decode_tile(const struct decoding *d, const struct mxq_column_piec
 static void work(void *context) {
   struct decoding *d = context;
   struct mxq_columns_job *job = &d->job;
-  struct tile tile;
+  struct room room;
   uint64_t lost = 0;
   fenv_t before;
   fegetenv(&before);
@@ -72,7 +92,7 @@ static void work(void *context) {
   for (size_t batch; (batch = atomic_fetch_add(&job->next, 1)) < job->batches;)
     for (size_t i = batch * job->batch; i < (batch + 1) * job->batch && i < job->pieces; i++) {
       const struct mxq_column_piece p = mxq_columns_piece(job, i);
-      for (size_t b = 0; b < p.blocks; b++) lost += decode_tile(d, &p, p.block + b, &tile);
+      lost += decode_piece(d, &p, &room);
     }
   mxq_layout_stream_end();
   fesetenv(&before);

@@ -28,11 +28,13 @@ bool mxq_columns_init(struct mxq_columns_job *job, enum mxq_format format, enum 
   if (s.matrix_step == 0) s.matrix_step = s.k * s.line_step;
   job->shape = s;
 
-  const bool whole = !within && s.inner < MXQ_COLUMN_ROWS; /* short lines: tiles take several matrices */
+  job->group = job->block_bytes == 24 ? 8 : 64 / job->block_bytes;
+  job->rows = MXQ_COLUMN_LINE / job->size;
+  if (job->rows * job->group * job->block_bytes > MXQ_COLUMN_CODES) job->rows /= 2;
+  const bool whole = !within && s.inner < job->rows; /* short lines: tiles take several matrices */
   job->span = whole ? rows : s.inner;
   job->spans = whole ? 1 : s.outer;
-  job->strips = parts(job->span, MXQ_COLUMN_ROWS);
-  job->group = job->block_bytes == 24 ? 8 : 64 / job->block_bytes;
+  job->strips = parts(job->span, job->rows);
   job->chunk = MXQ_COLUMN_CHUNK;
   if (job->spans * job->strips * parts(job->row_blocks, job->chunk) < FEW_PIECES) job->chunk = SHORT_CHUNK;
   job->chunks = parts(job->row_blocks, job->chunk);
@@ -44,9 +46,9 @@ bool mxq_columns_init(struct mxq_columns_job *job, enum mxq_format format, enum 
 }
 
 struct mxq_column_piece mxq_columns_piece(const struct mxq_columns_job *job, size_t piece) {
-  const size_t strip = piece % job->strips * MXQ_COLUMN_ROWS, chunk = piece / job->strips % job->chunks, span = piece / job->strips / job->chunks;
+  const size_t strip = piece % job->strips * job->rows, chunk = piece / job->strips % job->chunks, span = piece / job->strips / job->chunks;
   struct mxq_column_piece p = {.row = span * job->span + strip, .rows = job->span - strip, .block = chunk * job->chunk};
-  if (p.rows > MXQ_COLUMN_ROWS) p.rows = MXQ_COLUMN_ROWS;
+  if (p.rows > job->rows) p.rows = job->rows;
   p.blocks = job->row_blocks - p.block < job->chunk ? job->row_blocks - p.block : job->chunk;
   return p;
 }

@@ -23,16 +23,21 @@ static inline void four_by_four(const uint8_t *src, size_t src_step, uint8_t *ds
 
 static inline void eight_by_eight(const uint8_t *src, size_t src_step, uint8_t *dst, size_t dst_step) {
   __m128i x[8], y[8];
+  UNROLL
   for (int i = 0; i < 8; i++) x[i] = get(src + (size_t)i * src_step);
+  UNROLL
   for (int i = 0; i < 4; i++) {
     y[2 * i] = _mm_unpacklo_epi16(x[2 * i], x[2 * i + 1]);
     y[2 * i + 1] = _mm_unpackhi_epi16(x[2 * i], x[2 * i + 1]);
   }
+  UNROLL
   for (int i = 0; i < 8; i += 4) /* columns 0 1, 2 3, 4 5, 6 7 of four lines */
+    UNROLL
     for (int h = 0; h < 2; h++) {
       x[i + 2 * h] = _mm_unpacklo_epi32(y[i + h], y[i + 2 + h]);
       x[i + 2 * h + 1] = _mm_unpackhi_epi32(y[i + h], y[i + 2 + h]);
     }
+  UNROLL
   for (int i = 0; i < 4; i++) {
     put(dst + (size_t)(2 * i) * dst_step, _mm_unpacklo_epi64(x[i], x[i + 4]));
     put(dst + (size_t)(2 * i + 1) * dst_step, _mm_unpackhi_epi64(x[i], x[i + 4]));

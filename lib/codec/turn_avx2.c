@@ -30,16 +30,21 @@ INLINE void eight_by_four(const uint8_t *src, size_t step, uint8_t *dst, size_t 
 /* Sixteen lines of eight. */
 INLINE void sixteen_by_eight(const uint8_t *src, size_t step, uint8_t *dst, size_t dst_step) {
   __m256i x[8], y[8];
+  UNROLL
   for (int i = 0; i < 8; i++) x[i] = halves(src + (size_t)i * step, src + (size_t)(i + 8) * step);
+  UNROLL
   for (int i = 0; i < 4; i++) {
     y[2 * i] = _mm256_unpacklo_epi16(x[2 * i], x[2 * i + 1]);
     y[2 * i + 1] = _mm256_unpackhi_epi16(x[2 * i], x[2 * i + 1]);
   }
+  UNROLL
   for (int i = 0; i < 8; i += 4)
+    UNROLL
     for (int h = 0; h < 2; h++) {
       x[i + 2 * h] = _mm256_unpacklo_epi32(y[i + h], y[i + 2 + h]);
       x[i + 2 * h + 1] = _mm256_unpackhi_epi32(y[i + h], y[i + 2 + h]);
     }
+  UNROLL
   for (int i = 0; i < 4; i++) {
     put(dst + (size_t)(2 * i) * dst_step, _mm256_unpacklo_epi64(x[i], x[i + 4]));
     put(dst + (size_t)(2 * i + 1) * dst_step, _mm256_unpackhi_epi64(x[i], x[i + 4]));
