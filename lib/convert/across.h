@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The geometry of a blocked run that other axes follow: the source is `rows / inner` matrices of k lines by `inner` columns, and each column
- * becomes a row of k elements. It depends on the tensor alone, so that statistics are summed in one order.
+ * becomes a row of codes. It depends on the tensor alone, so that statistics are summed in one order.
  */
 #ifndef MXQ_CONVERT_ACROSS_H
 #define MXQ_CONVERT_ACROSS_H
@@ -17,15 +17,9 @@ struct mxq_across {
 void mxq_across_start(struct mxq_across *across, const struct mxq_tensor *tensor, size_t scalar);
 /* How many columns come next, when `row` are done. */
 size_t mxq_across_columns(const struct mxq_across *across, uint64_t row);
-/* Bytes of the rows that are gathered at a time, at most. */
-size_t mxq_across_bytes(const struct mxq_across *across);
-/* Lines of a matrix that are read at a time, where not whole. */
+/* Lines of a matrix that are read at a time, where not whole: whole blocks, or all. */
 size_t mxq_across_lines(const struct mxq_across *across);
-/* Where element `column` of a row stands in the source, in C order. */
-uint64_t mxq_across_flat(const struct mxq_across *across, uint64_t row, uint64_t column);
-
-/* Lines by columns to columns by lines; strides in scalars of 2 or 4 bytes, any alignment. */
-void mxq_transpose(const unsigned char *src, size_t src_stride, size_t lines, size_t columns, unsigned char *dst, size_t dst_stride,
-                   size_t scalar);
+/* Bytes of the source that are read at a time, at most. */
+size_t mxq_across_bytes(const struct mxq_across *across);
 
 #endif

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <mxq/columns.h>
 
 #include "lib/base/fail.h"
 #include "lib/base/pool.h"
@@ -30,7 +31,7 @@ struct run {
   uint64_t code_block;               /* bytes of the codes of one block */
   size_t scalar;                     /* bytes of one source element */
   struct mxq_across across;          /* the run is not last: inner > 1 */
-  struct mxq_buffer source, gathered, codes, scales;
+  struct mxq_buffer source, codes, scales;
   size_t codes_pos, codes_n;
   struct mxq_spill spill;
 };
@@ -82,12 +83,6 @@ static void next_chunk(const struct mxq_tensor *t, uint64_t done, size_t most, s
   }
 }
 
-/* Bytes that are read at a time: a chunk, unless one line of a matrix is more. */
-static size_t source_bytes(const struct mxq_across *a) {
-  uint64_t line = (uint64_t)a->columns * a->scalar;
-  return a->inner > 1 && !a->whole && line > MXQ_CHUNK ? (size_t)line : MXQ_CHUNK;
-}
-
 /* Puts the failure of an encoding into words that hold for the whole tensor: v is the value, index its place in C order. */
 static enum mxq_status explain_nonfinite(struct run *r, const unsigned char *v, uint64_t index) {
   const struct mxq_tensor *t = &r->item.out;
@@ -123,36 +118,44 @@ static enum mxq_status read_source(struct run *r, enum mxq_part part, uint64_t o
   return status == MXQ_OK ? status : mxq_fail_name(r->err, status, r->item.out.name);
 }
 
-/* Rows that lie one behind the other become codes to be taken, and scales in the spill. */
+/* Makes room for blocks: their codes to be taken, and scales in the spill. */
+static enum mxq_status prepare(struct run *r, size_t blocks, unsigned char **scales) {
+  *scales = mxq_spill_place(&r->spill);
+  if (!mxq_buffer_need(&r->codes, blocks * r->code_block) || (!*scales && !mxq_buffer_need(&r->scales, blocks)))
+    return mxq_fail_nomem(r->err, r->item.out.name);
+  if (!*scales)
+    *scales = r->scales.data;
+  return MXQ_OK;
+}
+
+static enum mxq_status encoded(struct run *r, uint64_t elements, size_t blocks, const unsigned char *scales) {
+  r->elements_done += elements;
+  r->codes_pos = 0;
+  r->codes_n = blocks * r->code_block;
+  return mxq_spill_put(&r->spill, scales, blocks, r->err);
+}
+
+static enum mxq_status not_encoded(struct run *r, enum mxq_status status, const struct mxq_error *local) {
+  if (r->err)
+    *r->err = *local;
+  return mxq_fail_name(r->err, status, r->item.out.name);
+}
+
+/* Rows that lie one behind the other. */
 static enum mxq_status encode_rows(struct run *r, const unsigned char *values, const struct mxq_rows *shape) {
   const struct mxq_job_item *item = &r->item;
-  size_t blocks = shape->rows * (size_t)mxq_row_blocks(shape->k), code_bytes = blocks * r->code_block;
-  unsigned char *scales = mxq_spill_place(&r->spill);
-  if (!mxq_buffer_need(&r->codes, code_bytes) || (!scales && !mxq_buffer_need(&r->scales, blocks)))
-    return mxq_fail_nomem(r->err, item->out.name);
-  if (!scales)
-    scales = r->scales.data;
+  size_t blocks = shape->rows * (size_t)mxq_row_blocks(shape->k);
+  unsigned char *scales = NULL;
+  enum mxq_status status = prepare(r, blocks, &scales);
+  if (status != MXQ_OK)
+    return status;
   struct mxq_error local = {0};
   struct mxq_rows placed = *shape;
   placed.first = r->elements_done;
-  placed.inner = r->across.inner;
-  enum mxq_status status = mxq_encode(item->out.format, item->source_dtype, values, &placed, r->codes.data, scales, &item->numerics,
-                                      r->runner, r->stats, &local);
-  if (status == MXQ_ERR_NONFINITE) {
-    uint64_t k = r->across.k, index = r->elements_done + local.offset;
-    if (r->across.inner > 1)
-      index = mxq_across_flat(&r->across, index / k, index % k);
-    return explain_nonfinite(r, values + local.offset * r->scalar, index);
-  }
-  if (status != MXQ_OK) {
-    if (r->err)
-      *r->err = local;
-    return mxq_fail_name(r->err, status, item->out.name);
-  }
-  r->elements_done += shape->rows * shape->k;
-  r->codes_pos = 0;
-  r->codes_n = code_bytes;
-  return mxq_spill_put(&r->spill, scales, blocks, r->err);
+  status = mxq_encode(item->out.format, item->source_dtype, values, &placed, r->codes.data, scales, &item->numerics, r->runner, r->stats, &local);
+  if (status == MXQ_ERR_NONFINITE)
+    return explain_nonfinite(r, values + local.offset * r->scalar, r->elements_done + local.offset);
+  return status == MXQ_OK ? encoded(r, shape->rows * shape->k, blocks, scales) : not_encoded(r, status, &local);
 }
 
 static enum mxq_status encode_chunk(struct run *r) {
@@ -169,54 +172,72 @@ static enum mxq_status encode_chunk(struct run *r) {
   return status == MXQ_OK ? mxq_progress_add(&r->progress, n * r->scalar, item->out.name, r->err) : status;
 }
 
-/* Columns [first, first + n) of a matrix, read in pieces of its lines, become rows at dst. */
-static enum mxq_status gather(struct run *r, uint64_t matrix, uint64_t first, size_t n, unsigned char *dst) {
+/* Columns that begin at element `at` of the source become rows of codes, from block `block` on. */
+static enum mxq_status encode_columns(struct run *r, const unsigned char *values, const struct mxq_columns *shape, uint64_t at, size_t block,
+                                      unsigned char *scales) {
+  const struct mxq_job_item *item = &r->item;
+  const struct mxq_across *a = &r->across;
+  struct mxq_error local = {0};
+  struct mxq_columns placed = *shape;
+  placed.scales_stride = (size_t)mxq_row_blocks(a->k);
+  placed.codes_stride = placed.scales_stride * r->code_block;
+  placed.first = at;
+  placed.line_step = a->inner;
+  placed.matrix_step = a->k * a->inner;
+  enum mxq_status status = mxq_encode_columns(item->out.format, item->source_dtype, values, &placed, r->codes.data + block * r->code_block, scales + block,
+                                              &item->numerics, r->runner, r->stats, &local);
+  if (status == MXQ_ERR_NONFINITE) {
+    uint64_t line = local.offset / shape->inner, column = local.offset % shape->inner, stride = shape->line_stride ? shape->line_stride : shape->inner * a->scalar;
+    return explain_nonfinite(r, values + line * stride + column * a->scalar, at + line * a->inner + column);
+  }
+  if (status != MXQ_OK)
+    return not_encoded(r, status, &local);
+  return mxq_progress_add(&r->progress, shape->outer * shape->k * shape->inner * a->scalar, item->out.name, r->err);
+}
+
+/* n columns from `first` on of a matrix, in pieces of its lines. */
+static enum mxq_status encode_pieces(struct run *r, uint64_t matrix, uint64_t first, size_t n, unsigned char *scales) {
   const struct mxq_across *a = &r->across;
   size_t lines = mxq_across_lines(a), k = (size_t)a->k;
   enum mxq_status status = MXQ_OK;
   for (size_t done = 0; status == MXQ_OK && done < k; done += lines) {
-    size_t now = k - done < lines ? k - done : lines, stride = n;
-    uint64_t at = ((matrix * a->k + done) * a->inner + first) * a->scalar;
-    const unsigned char *src = r->source.data;
+    struct mxq_columns shape = {.outer = 1, .k = k - done < lines ? k - done : lines, .inner = n};
+    uint64_t at = (matrix * a->k + done) * a->inner + first;
+    const unsigned char *values = r->source.data;
     if (r->data) {
-      src = r->data + at;
-      stride = (size_t)a->inner;
+      values = r->data + at * a->scalar;
+      shape.line_stride = (size_t)a->inner * a->scalar;
     } else if (n == a->inner) {
-      status = read_source(r, MXQ_PART_DATA, at, r->source.data, now * n * a->scalar);
+      status = read_source(r, MXQ_PART_DATA, at * a->scalar, r->source.data, shape.k * n * a->scalar);
     } else {
-      for (size_t i = 0; status == MXQ_OK && i < now; i++)
-        status = read_source(r, MXQ_PART_DATA, at + i * a->inner * a->scalar, r->source.data + i * n * a->scalar, n * a->scalar);
+      for (size_t i = 0; status == MXQ_OK && i < shape.k; i++)
+        status = read_source(r, MXQ_PART_DATA, (at + i * a->inner) * a->scalar, r->source.data + i * n * a->scalar, n * a->scalar);
     }
-    if (status == MXQ_OK) {
-      mxq_transpose(src, stride, now, n, dst + done * a->scalar, k, a->scalar);
-      status = mxq_progress_add(&r->progress, now * n * a->scalar, r->item.out.name, r->err);
-    }
+    if (status == MXQ_OK)
+      status = encode_columns(r, values, &shape, at, done / MXQ_BLOCK, scales);
   }
   return status;
 }
 
 /* Whole matrices, read in one go. */
-static enum mxq_status gather_whole(struct run *r, size_t rows) {
+static enum mxq_status encode_whole(struct run *r, size_t rows, unsigned char *scales) {
   const struct mxq_across *a = &r->across;
-  uint64_t at = r->elements_done * a->scalar;
-  size_t matrix = (size_t)(a->k * a->inner) * a->scalar, n = rows / (size_t)a->inner * matrix;
-  const unsigned char *src = r->data ? r->data + at : r->source.data;
-  enum mxq_status status = r->data ? MXQ_OK : read_source(r, MXQ_PART_DATA, at, r->source.data, n);
-  for (size_t done = 0; status == MXQ_OK && done < n; done += matrix)
-    mxq_transpose(src + done, (size_t)a->inner, (size_t)a->k, (size_t)a->inner, r->gathered.data + done, (size_t)a->k, a->scalar);
-  return status == MXQ_OK ? mxq_progress_add(&r->progress, n, r->item.out.name, r->err) : status;
+  struct mxq_columns shape = {.outer = rows / (size_t)a->inner, .k = (size_t)a->k, .inner = (size_t)a->inner};
+  uint64_t at = r->elements_done;
+  const unsigned char *values = r->data ? r->data + at * a->scalar : r->source.data;
+  enum mxq_status status = r->data ? MXQ_OK : read_source(r, MXQ_PART_DATA, at * a->scalar, r->source.data, rows * (size_t)a->k * a->scalar);
+  return status == MXQ_OK ? encode_columns(r, values, &shape, at, 0, scales) : status;
 }
 
 static enum mxq_status encode_across(struct run *r) {
   const struct mxq_across *a = &r->across;
   uint64_t row = r->elements_done / a->k;
-  struct mxq_rows shape = {.rows = mxq_across_columns(a, row), .k = (size_t)a->k};
-  enum mxq_status status;
-  if (a->whole)
-    status = gather_whole(r, shape.rows);
-  else
-    status = gather(r, row / a->inner, row % a->inner, shape.rows, r->gathered.data);
-  return status == MXQ_OK ? encode_rows(r, r->gathered.data, &shape) : status;
+  size_t rows = mxq_across_columns(a, row), blocks = rows * (size_t)mxq_row_blocks(a->k);
+  unsigned char *scales = NULL;
+  enum mxq_status status = prepare(r, blocks, &scales);
+  if (status == MXQ_OK)
+    status = a->whole ? encode_whole(r, rows, scales) : encode_pieces(r, row / a->inner, row % a->inner, rows, scales);
+  return status == MXQ_OK ? encoded(r, rows * a->k, blocks, scales) : status;
 }
 
 static enum mxq_status take_codes(struct run *r, unsigned char *buf, size_t n) {
@@ -270,9 +291,7 @@ static enum mxq_status start_item(struct run *r, size_t i) {
   r->code_block = mxq_row_code_bytes(item->out.format, MXQ_BLOCK);
   r->scalar = mxq_dtype_bits(item->source_dtype) / 8;
   mxq_across_start(&r->across, &item->out, r->scalar);
-  bool across = r->across.inner > 1;
-  if ((!r->data && !mxq_buffer_need(&r->source, source_bytes(&r->across))) ||
-      (across && !mxq_buffer_need(&r->gathered, mxq_across_bytes(&r->across))))
+  if (!r->data && !mxq_buffer_need(&r->source, mxq_across_bytes(&r->across)))
     return mxq_fail_nomem(r->err, item->out.name);
   enum mxq_status status = mxq_spill_start(&r->spill, item->out.rows * mxq_row_blocks(item->out.k), r->err);
   return status == MXQ_OK ? status : mxq_fail_name(r->err, status, item->out.name);
@@ -323,7 +342,6 @@ enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const
   enum mxq_status status = mxq_runner_own(&r.runner, job->threads, &own) ? mxq_writer_run(writer, sink, pull, &r, err) : mxq_fail_nomem(err, NULL);
   mxq_pool_free(own);
   mxq_buffer_free(&r.source);
-  mxq_buffer_free(&r.gathered);
   mxq_buffer_free(&r.codes);
   mxq_buffer_free(&r.scales);
   mxq_spill_free(&r.spill);
@@ -333,7 +351,7 @@ enum mxq_status mxq_job_run(const struct mxq_job *job, mxq_writer *writer, const
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 uint64_t mxq_job_peak(const struct mxq_job *job) {
-  uint64_t source = 0, gathered = 0, codes = 0, scales = 0;
+  uint64_t source = 0, codes = 0, scales = 0;
   for (size_t i = 0; i < job->count; i++) {
     struct mxq_job_item item;
     struct mxq_across a;
@@ -343,16 +361,14 @@ uint64_t mxq_job_peak(const struct mxq_job *job) {
       continue;
     size_t scalar = mxq_dtype_bits(item.source_dtype) / 8;
     mxq_across_start(&a, &item.out, scalar);
-    if (a.inner > 1) {
+    if (a.inner > 1)
       shape = (struct mxq_rows){.rows = mxq_across_columns(&a, 0), .k = (size_t)a.k};
-      gathered = larger(gathered, mxq_across_bytes(&a));
-    } else {
+    else
       next_chunk(&item.out, 0, MXQ_CHUNK / scalar, &shape);
-    }
     uint64_t blocks = shape.rows * mxq_row_blocks(shape.k), all = item.out.rows * mxq_row_blocks(item.out.k);
     codes = larger(codes, blocks * mxq_row_code_bytes(item.out.format, MXQ_BLOCK));
     scales = larger(scales, all <= MXQ_SCALES_IN_MEMORY ? all : blocks);
-    source = item.data ? source : larger(source, source_bytes(&a));
+    source = item.data ? source : larger(source, mxq_across_bytes(&a));
   }
-  return source + gathered + codes + scales;
+  return source + codes + scales;
 }

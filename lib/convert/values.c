@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include <mxq/columns.h>
 #include "lib/base/fail.h"
-#include "lib/convert/across.h"
 
 /* Elements that are decoded or converted at a time. */
 #define CHUNK ((size_t)512 << 10)
@@ -101,8 +101,8 @@ static enum mxq_status fetch_largest(struct mxq_values *v, size_t n, const unsig
 }
 
 static enum mxq_status decode(struct mxq_values *v, const unsigned char *codes, const uint8_t *scales, const struct mxq_rows *shape,
-                              void *dst, bool again, struct mxq_error *err) {
-  enum mxq_status status = mxq_decode(v->tensor->format, v->dtype, codes, scales, shape, dst, v->runner, again ? NULL : &v->to_inf, err);
+                              void *dst, struct mxq_error *err) {
+  enum mxq_status status = mxq_decode(v->tensor->format, v->dtype, codes, scales, shape, dst, v->runner, &v->to_inf, err);
   return status == MXQ_OK ? status : mxq_fail_name(err, status, v->tensor->name);
 }
 
@@ -132,25 +132,21 @@ static enum mxq_status decode_run(struct mxq_values *v, void *dst, size_t most, 
   if (status == MXQ_OK)
     status = fetch(v, MXQ_PART_SCALES, block, blocks, &v->scales, &scales, err);
   if (status == MXQ_OK)
-    status = decode(v, codes, scales, &shape, dst, false, err);
+    status = decode(v, codes, scales, &shape, dst, err);
   *got = shape.rows * shape.k;
   return status;
 }
 
-/* `n` rows' pieces of one part: in one go where whole rows are wanted, else one by one. */
+/* `n` rows' pieces of one part, *stride apart: where they lie, or read in one go where whole rows are wanted, else one by one. */
 static enum mxq_status fetch_pieces(struct mxq_values *v, enum mxq_part part, uint64_t row, size_t n, uint64_t row_bytes, uint64_t offset,
-                                    size_t piece, struct mxq_buffer *buffer, const unsigned char **p, struct mxq_error *err) {
-  if (piece == row_bytes)
-    return fetch(v, part, row * row_bytes, n * piece, buffer, p, err);
+                                    size_t piece, struct mxq_buffer *buffer, const unsigned char **p, size_t *stride, struct mxq_error *err) {
+  *stride = v->in_place[part] ? (size_t)row_bytes : piece;
+  if (v->in_place[part] || piece == row_bytes)
+    return fetch(v, part, row * row_bytes + offset, n * piece, buffer, p, err);
   if (!mxq_buffer_need(buffer, n * piece))
     return mxq_fail_nomem(err, v->tensor->name);
   for (size_t i = 0; i < n; i++) {
-    uint64_t from = (row + i) * row_bytes + offset;
-    if (v->in_place[part]) {
-      memcpy(buffer->data + i * piece, v->in_place[part] + from, piece);
-      continue;
-    }
-    enum mxq_status status = mxq_reader_read(v->reader, v->index, part, from, buffer->data + i * piece, piece, err);
+    enum mxq_status status = mxq_reader_read(v->reader, v->index, part, (row + i) * row_bytes + offset, buffer->data + i * piece, piece, err);
     if (status != MXQ_OK)
       return mxq_fail_name(err, status, v->tensor->name);
   }
@@ -184,27 +180,32 @@ static struct piece next_piece(const struct mxq_values *v, size_t most) {
 static enum mxq_status decode_across(struct mxq_values *v, void *dst, size_t most, size_t *got, struct mxq_error *err) {
   struct piece p = next_piece(v, most < ACROSS ? most : ACROSS);
   uint64_t block = p.line / MXQ_BLOCK, from = p.line % MXQ_BLOCK, left = v->k - block * MXQ_BLOCK;
-  size_t k = (size_t)(mxq_row_blocks(from + p.lines) * MXQ_BLOCK);
+  size_t k = (size_t)(mxq_row_blocks(from + p.lines) * MXQ_BLOCK), width = (size_t)p.width * v->scalar;
   k = left < k ? (size_t)left : k;
-  size_t blocks = (size_t)mxq_row_blocks(k), piece = blocks * (size_t)v->block_bytes, slice = CHUNK / 4 / k ? CHUNK / 4 / k : 1;
-  if (!mxq_buffer_need(&v->rows, (slice < p.width ? slice : (size_t)p.width) * k * v->scalar))
+  size_t blocks = (size_t)mxq_row_blocks(k), piece = blocks * (size_t)v->block_bytes, slice = CHUNK / k > 256 ? CHUNK / k / 256 * 256 : 256;
+  bool whole = k == p.lines; /* else some lines of what is decoded */
+  if (!whole && !mxq_buffer_need(&v->rows, (slice < p.width ? slice : (size_t)p.width) * k * v->scalar))
     return mxq_fail_nomem(err, v->tensor->name);
   enum mxq_status status = MXQ_OK;
   for (uint64_t i = 0; status == MXQ_OK && i < p.width; i += slice) {
-    size_t n = p.width - i < slice ? (size_t)(p.width - i) : slice;
+    struct mxq_columns shape = {.outer = 1, .k = k, .inner = p.width - i < slice ? (size_t)(p.width - i) : slice, .codes_stride = piece};
     const unsigned char *codes = NULL, *scales = NULL;
-    uint64_t row = p.matrix * v->inner + p.column + i;
+    unsigned char *to = (unsigned char *)dst + i * v->scalar;
+    uint64_t row = p.matrix * v->inner + p.column + i, *to_inf = from > 0 ? NULL : &v->to_inf; /* what a block's later lines hold was counted with its first */
     if (v->limits)
-      status = fetch_largest(v, n * piece, &codes, err);
+      status = fetch_largest(v, shape.inner * piece, &codes, err);
     else
-      status = fetch_pieces(v, MXQ_PART_CODES, row, n, v->row_codes, block * v->block_bytes, piece, &v->codes, &codes, err);
+      status = fetch_pieces(v, MXQ_PART_CODES, row, shape.inner, v->row_codes, block * v->block_bytes, piece, &v->codes, &codes, &shape.codes_stride, err);
     if (status == MXQ_OK)
-      status = fetch_pieces(v, MXQ_PART_SCALES, row, n, v->row_scales, block, blocks, &v->scales, &scales, err);
-    struct mxq_rows shape = {.rows = n, .k = k};
-    if (status == MXQ_OK) /* what a block's later lines hold was counted with its first */
-      status = decode(v, codes, scales, &shape, v->rows.data, from > 0, err);
-    if (status == MXQ_OK)
-      mxq_transpose(v->rows.data + from * v->scalar, k, n, (size_t)p.lines, (unsigned char *)dst + i * v->scalar, (size_t)p.width, v->scalar);
+      status = fetch_pieces(v, MXQ_PART_SCALES, row, shape.inner, v->row_scales, block, blocks, &v->scales, &scales, &shape.scales_stride, err);
+    if (status != MXQ_OK)
+      return status;
+    shape.line_stride = whole ? width : 0;
+    status = mxq_decode_columns(v->tensor->format, v->dtype, codes, scales, &shape, whole ? to : v->rows.data, v->runner, to_inf, err);
+    if (status != MXQ_OK)
+      return mxq_fail_name(err, status, v->tensor->name);
+    for (uint64_t j = 0; !whole && j < p.lines; j++)
+      memcpy(to + j * width, v->rows.data + (from + j) * shape.inner * v->scalar, shape.inner * v->scalar);
   }
   *got = (size_t)(p.lines * p.width);
   return status;
