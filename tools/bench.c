@@ -50,6 +50,9 @@ static int measure(struct bench *bench, const struct bench_slot *slots, size_t n
   const double end = bench_now() + (bench->end - bench_now()) / (double)left;
   size_t to_do = n + layouts;
   int lane = -1;
+  bench->width = 20;
+  for (size_t i = 0; i < n; i++)
+    if ((int)strlen(slots[i].name) > bench->width) bench->width = (int)strlen(slots[i].name);
   bench_yards_forget();
   bench_fill(&bench->b, MXQ_LANE_F32, bench->b.size);
   yardsticks(bench);
@@ -58,6 +61,8 @@ static int measure(struct bench *bench, const struct bench_slot *slots, size_t n
     if (!bench_slot(bench, &slots[i], &lane, (end - bench_now()) / (double)to_do, &r)) return differs(slots[i].name, mxq_cpu_name(slots[i].row));
     bench_print(bench, &r);
   }
+  bench->width = 26;
+  if (layouts && lane != MXQ_LANE_F32) bench_fill(&bench->b, MXQ_LANE_F32, bench->b.size);
   for (size_t i = 0; layouts && bench_layout_name(i); i++) {
     struct bench_result r = {0};
     if (!wanted(a, bench_layout_name(i))) continue;
@@ -77,9 +82,6 @@ static int all_sizes(struct bench *bench) {
     return EXIT_OUTPUT;
   }
   for (size_t i = 0; !a->special && bench_layout_name(i); i++) layouts += wanted(a, bench_layout_name(i));
-  bench->width = 20;
-  for (size_t i = 0; i < n; i++)
-    if ((int)strlen(slots[i].name) > bench->width) bench->width = (int)strlen(slots[i].name);
   bench_begin(bench);
   for (unsigned i = 0; code == EXIT_DONE && i < a->size_count; i++) {
     bench_size(bench, &a->sizes[i]);

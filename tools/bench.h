@@ -118,6 +118,7 @@ size_t bench_collect(const struct bench_args *args, struct bench_slot **slots);
 bool bench_slot(struct bench *bench, const struct bench_slot *slot, int *lane, double budget, struct bench_result *result);
 /* The names of layout conversions, NULL behind the last. */
 const char *bench_layout_name(size_t i);
+/* Converts what lies in wide. False: there and back is not the identity. */
 bool bench_layout(struct bench *bench, size_t i, double budget, struct bench_result *result);
 
 /* ---- bench_print.c ---- */

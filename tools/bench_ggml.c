@@ -47,13 +47,13 @@ static int load(const char *path, struct ggml *g) {
     return EXIT_INPUT;
   }
   DIR *dir = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
-  for (struct dirent *e = NULL; !g->library && (!dir || (e = readdir(dir)) != NULL);) {
+  for (struct dirent *e = NULL; (!dir || (e = readdir(dir)) != NULL);) {
     if (e && (strncmp(e->d_name, "libggml", 7) != 0 || !strstr(e->d_name, ".so"))) continue;
     int n = e ? snprintf(file, sizeof file, "%s/%s", path, e->d_name) : snprintf(file, sizeof file, "%s%s", strchr(path, '/') ? "" : "./", path);
     void *library = n < (int)sizeof file ? dlopen(file, RTLD_NOW | RTLD_LOCAL) : NULL;
     opened |= library != NULL;
     if (!library && (why = dlerror()) != NULL) snprintf(kept, sizeof kept, "%s", why);
-    if (library && !take(library, g)) dlclose(library);
+    if (library && take(library, g)) break; /* stays: it may have threads */
     if (!e) break;
   }
   if (dir) closedir(dir);
@@ -195,6 +195,5 @@ int bench_ggml(struct bench *bench, const char *path) {
   } else {
     code = EXIT_INPUT;
   }
-  dlclose(m.ggml.library);
   return code;
 }
