@@ -24,6 +24,8 @@ enum mxq_status mxq_blocks_init(struct mxq_blocks *b, enum mxq_format format, en
 /* Returns the number of blocks that got byte 255. */
 size_t mxq_blocks_encode(const struct mxq_blocks *b, const uint8_t *src, size_t blocks, uint8_t *codes, uint8_t *scales,
                          const struct mxq_place *place);
+/* Whether the policy has more to do with a block that got byte 255. */
+static inline bool mxq_blocks_mends(const struct mxq_blocks *b) { return b->nonfinite == MXQ_NONFINITE_ERROR || b->nonfinite == MXQ_NONFINITE_SATURATE; }
 /*
  * A block that got byte 255, under ERROR and SATURATE. Returns the index in the block of the scalar that is an error, or 32.
  * SATURATE encodes it again without its Inf and puts their codes in.

@@ -76,7 +76,7 @@ static void encode_tile(struct encoding *e, size_t row, size_t n, size_t block, 
       if (now > n - i) now = n - i;
       bad += mxq_blocks_encode(&e->blocks, values + i * step, now, codes + i * job->block_bytes, scales + i, &place);
     }
-  for (size_t i = 0; bad && e->blocks.nonfinite != MXQ_NONFINITE_BLOCK && i < n; i++) {
+  for (size_t i = 0; bad && mxq_blocks_mends(&e->blocks) && i < n; i++) {
     if (scales[i] != 255) continue;
     place = place_of(e, row + i, block);
     size_t at = mxq_blocks_mend(&e->blocks, values + i * step, codes + i * job->block_bytes, scales + i, &place);
@@ -129,7 +129,7 @@ static void encode_lines(struct encoding *e, const struct mxq_column_piece *p, s
       bad += mxq_blocks_encode(&e->blocks, values + j * step, m, codes + j * code_step, scales + j * m,
                                &(struct mxq_place){place_of(e, p->row, 0).first + (first + j) * s->line_step, MXQ_BLOCK, 1});
   }
-  for (size_t i = 0; bad && e->blocks.nonfinite != MXQ_NONFINITE_BLOCK && i < lines * m; i++) {
+  for (size_t i = 0; bad && mxq_blocks_mends(&e->blocks) && i < lines * m; i++) {
     if (scales[i] != 255) continue;
     const size_t line = first + i / m, column = i % m * MXQ_BLOCK;
     struct mxq_place place = {place_of(e, p->row, 0).first + line * s->line_step + column, MXQ_BLOCK, 1};

@@ -47,7 +47,7 @@ static bool encode_run(struct encoding *e, const uint8_t *src, size_t n, uint8_t
   const struct mxq_job *job = &e->job;
   const size_t blocks = (n + MXQ_BLOCK - 1) / MXQ_BLOCK, block_bytes = mxq_block_bytes(job->element);
   size_t bad = run_kernel(e, src, blocks, codes, scales, flat);
-  for (size_t i = 0; bad && e->blocks.nonfinite != MXQ_NONFINITE_BLOCK && i < blocks; i++) {
+  for (size_t i = 0; bad && mxq_blocks_mends(&e->blocks) && i < blocks; i++) {
     if (scales[i] != 255) continue;
     struct mxq_place place = place_of(e, flat + i * MXQ_BLOCK);
     size_t at = mxq_blocks_mend(&e->blocks, src + i * MXQ_BLOCK * job->size, codes + i * block_bytes, scales + i, &place);

@@ -128,7 +128,7 @@ static double load(const uint8_t *p, enum mxq_lane lane) {
   double mantissa = (double)(bits % (1u << mantissa_bits));
   int exponent = (int)(bits / (1u << mantissa_bits) % (1u << exponent_bits)), bias = (1 << (exponent_bits - 1)) - 1;
   double sign = bits / (1u << mantissa_bits) / (1u << exponent_bits) ? -1 : 1;
-  if (exponent == 2 * bias + 1) return mantissa != 0 ? NAN : sign * INFINITY;
+  if (exponent == 2 * bias + 1) return mantissa != 0 ? copysign(NAN, sign) : sign * INFINITY;
   if (exponent == 0) return sign * ldexp(mantissa, 1 - bias - mantissa_bits);
   return sign * ldexp(1 + ldexp(mantissa, -mantissa_bits), exponent - bias);
 }
@@ -243,13 +243,15 @@ static size_t encode_any(enum mxq_element t, enum mxq_lane lane, const void *src
   for (size_t i = 0; i < blocks; i++) {
     double v[32], amax = 0;
     uint64_t index[32];
-    bool nan = false, inf = false, some = true;
+    bool nan = false, inf = false, some = true, is_nan[32], is_inf[32];
     for (size_t j = 0; j < 32; j++) {
       v[j] = load((const uint8_t *)src + (32 * i + j) * size, lane);
       index[j] = place ? place->first + i * place->block_step + j * place->element_step : 0;
-      nan = nan || isnan(v[j]);
-      inf = inf || isinf(v[j]);
-      if (!isfinite(v[j])) v[j] = 0;
+      is_nan[j] = isnan(v[j]);
+      is_inf[j] = isinf(v[j]);
+      nan = nan || is_nan[j];
+      inf = inf || is_inf[j];
+      if (is_nan[j] || is_inf[j]) v[j] = r->bad == MXQ_BAD_BYTES ? copysign(0, v[j]) : 0;
       if (fabs(v[j]) > amax) amax = fabs(v[j]);
     }
     bool standard = r->rule <= MXQ_SCALE_MSE && !(t == MXQ_INT8 && r->rule == MXQ_SCALE_EVEN);
@@ -257,16 +259,18 @@ static size_t encode_any(enum mxq_element t, enum mxq_lane lane, const void *src
     if (nan || inf) {
       if (r->bad == MXQ_BAD_BLOCK) b = 255;
       if (r->bad == MXQ_BAD_BYTES) b = nan ? r->nan_byte : r->inf_byte;
-      if (r->bad == MXQ_BAD_IGNORED && inf) b = 0;
-      some = r->bad == MXQ_BAD_IGNORED && !inf;
+      if (r->bad == MXQ_BAD_EIGHTS || (r->bad == MXQ_BAD_IGNORED && inf)) b = 0;
+      some = r->bad == MXQ_BAD_BYTES || (r->bad == MXQ_BAD_IGNORED && !inf);
     }
+    const bool eights = (nan || inf) && r->bad == MXQ_BAD_EIGHTS, weigh = r->rule == MXQ_SCALE_MSE && !((nan || inf) && r->bad == MXQ_BAD_BYTES);
     some = some && b != 255;
-    if (some && b < 254 && r->rule == MXQ_SCALE_MSE && error_sum_any(&table, r, v, b + 1, index) * 4 < error_sum_any(&table, r, v, b, index)) b++;
+    if (some && weigh && b < 254 && error_sum_any(&table, r, v, b + 1, index) * 4 < error_sum_any(&table, r, v, b, index)) b++;
     scales[i] = (uint8_t)b;
     bad += b == 255;
     memset(codes + i * block_bytes, 0, block_bytes);
-    for (size_t j = 0; some && j < 32; j++) {
-      unsigned code = rounded_code(&table, r, v[j], ldexp(v[j], 127 - b), index[j]);
+    for (size_t j = 0; (some || eights) && j < 32; j++) {
+      unsigned code = eights ? 8 : rounded_code(&table, r, v[j], is_inf[j] && r->bad == MXQ_BAD_BYTES ? copysign(table.largest, v[j]) : ldexp(v[j], 127 - b), index[j]);
+      if (is_nan[j] && r->bad == MXQ_BAD_BYTES) code = signbit(v[j]) ? 0xff : 0x7f; /* E4M3: a peer that keeps NaN has no other */
       for (int k = 0; k < width(t); k++)
         if (code >> k & 1) codes[i * block_bytes + (j * (size_t)width(t) + (size_t)k) / 8] |= (uint8_t)(1u << ((j * (size_t)width(t) + (size_t)k) % 8));
     }

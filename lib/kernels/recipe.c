@@ -121,9 +121,10 @@ void mxq_recipe_make(struct mxq_recipe *r, enum mxq_element element, const struc
   r->half_trap = n->compat == MXQ_COMPAT_MICROXCALING || n->compat == MXQ_COMPAT_AUTO_ROUND;
   r->log2f_grid = n->compat == MXQ_COMPAT_MICROXCALING;
   if (n->nonfinite == MXQ_NONFINITE_PEER) {
-    r->bad = n->compat == MXQ_COMPAT_GGML ? MXQ_BAD_IGNORED : n->compat == MXQ_COMPAT_TORCHAO_018 || n->compat == MXQ_COMPAT_MODELOPT ? MXQ_BAD_BYTES : MXQ_BAD_BLOCK;
+    r->bad = n->compat == MXQ_COMPAT_GGML ? MXQ_BAD_IGNORED : n->compat == MXQ_COMPAT_TORCHAO_018 ? MXQ_BAD_BYTES : n->compat != MXQ_COMPAT_MODELOPT ? MXQ_BAD_BLOCK :
+             element == MXQ_E2M1 ? MXQ_BAD_EIGHTS : MXQ_BAD_BYTES;
     r->nan_byte = n->compat == MXQ_COMPAT_TORCHAO_018 ? 255 : 0;
-    r->inf_byte = (uint8_t)(n->compat == MXQ_COMPAT_TORCHAO_018 ? rule == MXQ_SCALE_RCEIL_LOG2F ? 254 : 255 - r->emax : element == MXQ_E2M1 ? 0 : 254);
+    r->inf_byte = (uint8_t)(n->compat == MXQ_COMPAT_TORCHAO_018 && rule != MXQ_SCALE_RCEIL_LOG2F ? 255 - r->emax : 254);
   }
   r->plain = (rule <= MXQ_SCALE_MSE) && n->round == MXQ_ROUND_RNE && n->neg_zero == MXQ_NEG_ZERO_KEEP && r->zero_byte == 0 && !r->half_trap &&
              r->bad == MXQ_BAD_BLOCK && (n->compat != MXQ_COMPAT_QUARK);

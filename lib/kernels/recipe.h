@@ -26,7 +26,12 @@ struct mxq_recipe {
   uint64_t seed;
 
   /* Blocks with NaN or Inf. */
-  enum { MXQ_BAD_BLOCK /* 255, zero codes */, MXQ_BAD_BYTES /* nan_byte, inf_byte, zero codes */, MXQ_BAD_IGNORED /* amax without NaN, zero codes */ } bad;
+  enum {
+    MXQ_BAD_BLOCK,   /* 255, zero codes */
+    MXQ_BAD_BYTES,   /* nan_byte, inf_byte; codes that this byte makes, of NaN the element type's NaN; zero codes under 255 */
+    MXQ_BAD_EIGHTS,  /* 0, every code 8; MXFP4 */
+    MXQ_BAD_IGNORED, /* amax without NaN, codes of NaN zero; with Inf 0 and zero codes */
+  } bad;
   uint8_t nan_byte, inf_byte;
 };
 

@@ -175,10 +175,12 @@ INLINE int any_byte(const struct mxq_recipe *r, uint32_t amax) {
   return e < 0 ? 0 : e > r->top ? r->top : e;
 }
 
-/* A block with NaN or Inf: its byte, and whether it gets codes at all (with those of NaN and Inf zero). */
+/* A block with NaN or Inf: its byte, and whether it gets codes that the byte makes. */
 INLINE int bad_byte(const struct mxq_recipe *r, uint32_t u[32], uint32_t amax, bool *codes) {
-  *codes = false;
-  if (r->bad == MXQ_BAD_BYTES) return amax > 0x7f800000 ? r->nan_byte : r->inf_byte;
+  const int byte = amax > 0x7f800000 ? r->nan_byte : r->inf_byte;
+  *codes = r->bad == MXQ_BAD_BYTES;
+  if (r->bad == MXQ_BAD_BYTES) return byte;
+  if (r->bad == MXQ_BAD_EIGHTS) return 0;
   if (r->bad == MXQ_BAD_BLOCK) return 255;
   uint32_t most_finite = 0;
   bool infinite = false;
@@ -212,6 +214,18 @@ static size_t any_begin(struct any_tile *t, const uint32_t amax[ANY_TILE], size_
   return bad;
 }
 
+/* What no scaled value gives: a peer's codes of NaN in blocks with codes (E4M3), and its blocks of eights (MXFP4). */
+INLINE void any_bad_codes(const struct any_tile *t, const uint32_t amax[ANY_TILE], size_t n, const struct mxq_recipe *r, uint8_t *codes, int e_bits, int m,
+                          int top) {
+  const size_t block = 4 * MXQ_EL_BITS(e_bits, m, top);
+  for (size_t i = 0; i < n; i++, codes += block) {
+    if (amax[i] < 0x7f800000) continue;
+    if (r->bad == MXQ_BAD_EIGHTS) memset(codes, 0x88, block);
+    for (int j = 0; r->bad == MXQ_BAD_BYTES && top == MXQ_TOP_NAN && !t->none[i] && j < 32; j++)
+      if ((t->u[i][j] & 0x7fffffff) > 0x7f800000) codes[j] |= (1 << (e_bits + m)) - 1;
+  }
+}
+
 #define ANY_TILE_OF(name, E, M, TOP)                                                                                                     \
   static void __attribute__((noinline)) any_tile_##name(const struct any_tile *t, size_t n, const struct mxq_recipe *r, uint8_t *scales, \
                                                         uint8_t *codes) {                                                                \
@@ -239,6 +253,7 @@ static size_t any_begin(struct any_tile *t, const uint32_t amax[ANY_TILE], size_
       }                                                                                                                             \
       bad += any_begin(&t, amax, n, r, place->first + at * place->block_step, place);                                               \
       any_tile_##name(&t, n, r, scales + at, codes + at * 4 * WIDTH_##ID);                                                          \
+      if (r->bad >= MXQ_BAD_BYTES) any_bad_codes(&t, amax, n, r, codes + at * 4 * WIDTH_##ID, E, M, MXQ_TOP_##TOP);                 \
     }                                                                                                                               \
     return bad;                                                                                                                     \
   }

@@ -47,14 +47,15 @@ static inline uint32_t next_random(uint64_t *state) {
   return (uint32_t)(*state >> 32);
 }
 
-/* One scalar of a lane from f32 bits: exact for what the tests ask, else cut off. */
+/* One scalar of a lane from f32 bits: exact for what the tests ask, NaN and Inf among it, else cut off. */
 static inline void put_scalar(void *at, size_t i, int lane, uint32_t u) {
   if (lane == MXQ_LANE_F32) memcpy((uint8_t *)at + 4 * i, &u, 4);
   else {
-    uint16_t h = (uint16_t)(u >> 16);
+    const bool nan = (u & 0x7fffffff) > 0x7f800000;
+    uint16_t h = (uint16_t)(u >> 16 | (nan ? 64 : 0));
     if (lane == MXQ_LANE_F16) {
       int e = (int)(u >> 23 & 255) - 112;
-      h = (uint16_t)((u >> 16 & 0x8000) | (e <= 0 ? 0 : e >= 31 ? 0x7bff : (unsigned)e << 10 | (u >> 13 & 0x3ff)));
+      h = (uint16_t)((u >> 16 & 0x8000) | (nan ? 0x7e00 : e == 143 ? 0x7c00 : e <= 0 ? 0 : e >= 31 ? 0x7bff : (unsigned)e << 10 | (u >> 13 & 0x3ff)));
     }
     memcpy((uint8_t *)at + 2 * i, &h, 2);
   }

@@ -15,7 +15,10 @@ static size_t fill(uint32_t *u, int element, uint64_t *seed) {
   for (; b < RANDOM_BLOCKS; b++)
     for (size_t i = 0; i < 32; i++) {
       uint32_t r = next_random(seed), e = 100 + (uint32_t)(b * 5 % 60);
-      u[b * 32 + i] = b == 17 ? r & 0x80000000 : b % 2 ? (r & 0x807fffff) | (e - (r >> 24 & 7)) << 23 : r;
+      if (b >= 8 && b < 12) e = 16 + (uint32_t)(b - 8) * 70; /* all, some Inf; one NaN; both; where a scale that Inf asks for leaves something */
+      if (b >= 8 && b < 12 && (b == 8 || r % 8 == b - 8)) r = (r & 0x80000000) | (b == 10 || (b == 11 && i % 2) ? 0x7fc00000 : 0x7f800000);
+      else r = b >= 8 && b < 12 ? (r & 0x807fffff) | (e + (r >> 24 & 31)) << 23 : r;
+      u[b * 32 + i] = b >= 8 && b < 12 ? r : b == 17 ? r & 0x80000000 : b % 2 ? (r & 0x807fffff) | (e - (r >> 24 & 7)) << 23 : r;
     }
   for (size_t end = b + (2 * n + 30) / 31; b < end; b++) {
     const uint32_t e = b % 3 ? 0 : next_random(seed) % 40; /* another scale, the same codes */

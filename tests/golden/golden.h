@@ -11,7 +11,7 @@
 #include <mxq/mxq.h>
 
 struct golden_line { /* columns of index.tsv that are used here */
-  char file[128], peer[40], element[16], input[64], args[256];
+  char file[128], peer[40], element[16], rule[32], round[16], input[64], args[256];
   long blocks;
 };
 
@@ -62,6 +62,8 @@ static inline void golden_each(const char *dir, void (*f)(const char *dir, const
     snprintf(l.file, sizeof l.file, "%s", columns[0]);
     snprintf(l.peer, sizeof l.peer, "%s", columns[1]);
     snprintf(l.element, sizeof l.element, "%s", columns[3]);
+    snprintf(l.rule, sizeof l.rule, "%s", columns[4]);
+    snprintf(l.round, sizeof l.round, "%s", columns[5]);
     snprintf(l.input, sizeof l.input, "%s", columns[8]);
     snprintf(l.args, sizeof l.args, "%s", columns[11]);
     f(dir, &l);
