@@ -146,7 +146,7 @@ START_TEST(all_amax_of_every_rule_get_the_reference_s_byte) {
     int strongest = MXQ_CPU_REFERENCE;
     for (int row = MXQ_CPU_REFERENCE; row < MXQ_CPU_COUNT; row++) {
       if (row != MXQ_CPU_REFERENCE && !row_runs(row)) continue;
-      look_around(&r, mxq_kernel_rows[row], false, mxq_cpu_name((enum mxq_cpu)row));
+      if (mxq_kernel_rows[row]->encode_any[_i][MXQ_LANE_F32]) look_around(&r, mxq_kernel_rows[row], false, mxq_cpu_name((enum mxq_cpu)row));
       if (r.recipe.plain) look_around(&r, mxq_kernel_rows[row], true, mxq_cpu_name((enum mxq_cpu)row));
       strongest = row;
     }
