@@ -71,7 +71,7 @@ START_TEST(random_values_are_encoded_and_decoded_to_the_reference_s_bits) {
   const int log2_values = asked ? atoi(asked) : 24;
   uint64_t seed = 0x5eed + (uint64_t)_i;
   size_t done[2] = {0};
-  ck_assert(log2_values > 15 && log2_values < 40);
+  ck_assert(log2_values >= 20 && log2_values < 40); /* fewer may have no rare recipe */
   ck_assert_ptr_nonnull(m = aligned_alloc(64, (sizeof *m + 63) / 64 * 64));
   for (unsigned number = 0; (done[0] + done[1]) >> log2_values == 0; number++) {
     const bool plain = number / MXQ_SCALE_RULE_COUNT % 4 != 3;
