@@ -2,6 +2,7 @@
 #include "lib/codec/blocks.h"
 
 #include <assert.h>
+#include <fenv.h>
 #include <string.h>
 #include "lib/base/bytes.h"
 #include "lib/base/fail.h"
@@ -15,7 +16,11 @@ enum mxq_status mxq_blocks_init(struct mxq_blocks *b, enum mxq_format format, en
   if (status != MXQ_OK) return status;
   *b = (struct mxq_blocks){.kernels = mxq_kernels_now(), .element = mxq_format_element(format), .lane = MXQ_LANE_OF(dtype),
                            .size = dtype == MXQ_F32 ? 4 : 2, .nonfinite = n.nonfinite};
+  fenv_t before; /* thresholds are worked out in f32, subnormals among them */
+  fegetenv(&before);
+  fesetenv(FE_DFL_ENV);
   mxq_recipe_make(&b->recipe, b->element, &n);
+  fesetenv(&before);
   return MXQ_OK;
 }
 

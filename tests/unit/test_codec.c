@@ -217,6 +217,32 @@ START_TEST(no_rounding_mode_and_no_flushing_of_the_caller_changes_a_bit) {
 }
 END_TEST
 
+START_TEST(no_flushing_of_the_caller_moves_the_thresholds_of_a_rule) {
+  enum { BLOCKS = 512 };
+  static float x[BLOCKS * 32];
+  static uint8_t codes[2][BLOCKS * 32], scales[2][BLOCKS];
+  const struct mxq_rows s = {.rows = 1, .k = BLOCKS * 32};
+  for (uint32_t i = 0; i < BLOCKS; i++) { /* amax up to 2^-111 */
+    const uint32_t u = i << 18 | 0x2aaaa;
+    memcpy(x + i * 32, &u, 4);
+  }
+  for (int f = MXQ_MXFP4; f < MXQ_FORMAT_COUNT; f++)
+    for (int rule = MXQ_SCALE_AUTO; rule < MXQ_SCALE_RULE_COUNT; rule++) {
+      const struct mxq_numerics n = {.scale_rule = (enum mxq_scale_rule)rule, .round = MXQ_ROUND_HALF_ZERO};
+      struct mxq_numerics offered = n;
+      if (mxq_numerics_resolve((enum mxq_format)f, &offered, NULL) != MXQ_OK) continue;
+      ck_assert_int_eq(mxq_encode((enum mxq_format)f, MXQ_F32, x, &s, codes[0], scales[0], &n, NULL, NULL, NULL), MXQ_OK);
+#if defined(__x86_64__)
+      __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
+#endif
+      ck_assert_int_eq(mxq_encode((enum mxq_format)f, MXQ_F32, x, &s, codes[1], scales[1], &n, NULL, NULL, NULL), MXQ_OK);
+      fesetenv(FE_DFL_ENV);
+      ck_assert_int_eq(memcmp(codes[0], codes[1], mxq_row_code_bytes((enum mxq_format)f, s.k)), 0);
+      ck_assert_int_eq(memcmp(scales[0], scales[1], BLOCKS), 0);
+    }
+}
+END_TEST
+
 START_TEST(no_finite_input_decodes_to_inf_under_auto) {
   float x[32] = {3.40282347e38f, -3.40282347e38f, 1}, y[32];
   uint8_t codes[32], scale;
@@ -322,6 +348,7 @@ int main(void) {
   tcase_add_test(c, a_nan_or_inf_is_an_error_with_its_index_whatever_the_threads);
   tcase_add_test(c, saturate_takes_amax_of_the_finite_and_gives_inf_the_largest_code);
   tcase_add_test(c, no_rounding_mode_and_no_flushing_of_the_caller_changes_a_bit);
+  tcase_add_test(c, no_flushing_of_the_caller_moves_the_thresholds_of_a_rule);
   tcase_add_test(c, no_finite_input_decodes_to_inf_under_auto);
   tcase_add_test(c, values_that_leave_f16_or_bf16_are_counted_but_not_those_of_the_padding);
   tcase_add_test(c, every_level_of_kernels_gives_the_same_bits_and_the_same_statistics);
