@@ -6,8 +6,12 @@
 #define INNER TARGET static inline __attribute__((always_inline))
 #define LINE(p, k) ((p) + (k) * WIDTH)
 
-INNER void NAMED(fetch)(const unsigned char *p, size_t n) {
-  for (size_t i = 0; i < n; i += 64) __builtin_prefetch(p + i, 0, 3);
+/* At `times` multiples of a distance, the far ones for the second cache: what the queue of misses had no room for gets another chance. */
+INNER void NAMED(fetch)(const unsigned char *p, size_t ahead, size_t n, unsigned times) {
+  for (size_t i = 0; i < n; i += 64) {
+    for (unsigned t = times; t > 1; t--) __builtin_prefetch(p + t * ahead + i, 0, 2);
+    __builtin_prefetch(p + ahead + i, 0, 3);
+  }
 }
 
 /* All of [p, p + n), n a multiple of 4 lines, into a; the lines at p + ahead are asked for on the way (0: none). */
@@ -42,7 +46,7 @@ INNER void NAMED(loop)(const struct bench_buffers *b, size_t begin, size_t end, 
   for (size_t i = begin; i < end; i += chunk, at += scale) {
     switch (kind) {
       case BENCH_READ:
-        if (ahead) NAMED(fetch)(b->wide + i + ahead, chunk);
+        if (ahead) NAMED(fetch)(b->wide + i, ahead, chunk, w->times);
         v = NAMED(take)(b->wide + i, chunk, along, v);
         break;
       case BENCH_WRITE:
@@ -50,7 +54,7 @@ INNER void NAMED(loop)(const struct bench_buffers *b, size_t begin, size_t end, 
         NAMED(put)(b->copy + i, chunk, v, past);
         break;
       case BENCH_COPY:
-        if (ahead) NAMED(fetch)(b->wide + i + ahead, chunk);
+        if (ahead) NAMED(fetch)(b->wide + i, ahead, chunk, w->times);
         for (size_t k = 0; k < chunk; k += WIDTH) {
           if (along && k % 64 == 0) __builtin_prefetch(b->wide + i + along + k, 0, 3);
           if (past) STREAM(b->copy + i + k, LOAD(b->wide + i + k));
@@ -58,13 +62,13 @@ INNER void NAMED(loop)(const struct bench_buffers *b, size_t begin, size_t end, 
         }
         break;
       case BENCH_ENCODE:
-        if (ahead) NAMED(fetch)(b->wide + i + ahead, chunk);
+        if (ahead) NAMED(fetch)(b->wide + i, ahead, chunk, w->times);
         v = NAMED(take)(b->wide + i, chunk, along, LOAD(b->wide + i));
         NAMED(put)(b->codes + at * narrow, codes, v, past);
         for (size_t k = 0; k < scale; k += 16) memcpy(b->scales + at + k, &v, 16);
         break;
       case BENCH_DECODE:
-        if (w->ahead) NAMED(fetch)(b->codes + at * narrow + w->ahead, codes);
+        if (w->ahead) NAMED(fetch)(b->codes + at * narrow, w->ahead, codes, w->times);
         v = NAMED(take)(b->codes + at * narrow, codes, 0, NEXT(LOAD(b->codes + at * narrow)));
         for (size_t k = 0; k < scale; k += 16) {
           uint64_t some[2];

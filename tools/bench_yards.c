@@ -14,6 +14,7 @@ struct way {
   unsigned wide, narrow;   /* bytes of a block on both sides, where there are two */
   unsigned width;          /* bytes of a vector; 0: the C library, 1: string instructions */
   unsigned chunk, ahead;   /* so many bytes at a time; those `ahead` are asked for first, */
+  unsigned times;          /* at so many multiples of it, */
   bool spread;             /* or line by line */
   bool past;               /* non-temporal stores */
 };
@@ -119,9 +120,9 @@ static unsigned yard_count;
 void bench_yards_forget(void) { yard_count = 0; }
 
 static unsigned list_ways(enum bench_kind kind, unsigned wide, unsigned narrow, bool streams, struct way *ways) {
-  static const struct { unsigned chunk, ahead; bool spread; } orders[] = {
-    {2048, 0, false}, {2048, 4096, false}, {2048, 8192, false}, {4096, 4096, false}, {4096, 8192, false}, {2048, 16384, false},
-    {2048, 2048, true}, {2048, 8192, true},
+  static const struct { unsigned chunk, ahead, times; bool spread; } orders[] = {
+    {2048, 0, 0, false}, {2048, 4096, 1, false}, {2048, 8192, 1, false}, {4096, 4096, 1, false}, {4096, 8192, 1, false}, {2048, 16384, 1, false},
+    {2048, 8192, 4, false}, {2048, 8192, 2, false}, {2048, 4096, 4, false}, {2048, 2048, 1, true}, {2048, 8192, 1, true},
   };
   unsigned n = 0;
   for (unsigned width = 16; width <= 64; width *= 2) {
@@ -135,7 +136,7 @@ static unsigned list_ways(enum bench_kind kind, unsigned wide, unsigned narrow, 
       for (int past = 0; past <= (kind == BENCH_READ ? 0 : NON_TEMPORAL); past++) {
         if (kind == BENCH_WRITE && (orders[o].ahead || (streams && NON_TEMPORAL && !past))) continue;
         if (kind == BENCH_DECODE && orders[o].spread) continue;
-        ways[n++] = (struct way){wide, narrow, width, orders[o].chunk, orders[o].ahead, orders[o].spread, past};
+        ways[n++] = (struct way){wide, narrow, width, orders[o].chunk, orders[o].ahead, orders[o].times, orders[o].spread, past};
       }
   }
   if (kind == BENCH_COPY) {
@@ -151,7 +152,7 @@ static void name_way(char *buf, size_t size, const struct way *w) {
   if (w->width < 2)
     snprintf(buf, size, "%s", w->width ? "rep movsb" : "libc");
   else if (w->ahead)
-    snprintf(buf, size, "%u bit, %s, %u%s at +%u", w->width * 8, w->past ? "nt" : "plain", w->chunk, w->spread ? " spread" : "", w->ahead);
+    snprintf(buf, size, "%u bit, %s, %u%s at +%u x%u", w->width * 8, w->past ? "nt" : "plain", w->chunk, w->spread ? " spread" : "", w->ahead, w->times);
   else
     snprintf(buf, size, "%u bit, %s", w->width * 8, w->past ? "nt" : "plain");
 }
