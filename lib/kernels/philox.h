@@ -42,16 +42,23 @@ PHILOX philox_vector philox_product(philox_vector x, uint32_t by) {
 #endif
 }
 
-/* Counters in the lanes of c[0] (lower half in place, upper half in c[1]) to their four words each, in the lower halves. */
-PHILOX void philox_rounds(philox_vector c[4], uint64_t seed) {
-  uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-  for (int round = 0; round < 10; round++, k0 += 0x9e3779b9, k1 += 0xbb67ae85) {
-    philox_vector a = philox_product(c[0], 0xd2511f53), b = philox_product(c[2], 0xcd9e8d57);
-    c[0] = b >> 32 ^ c[1] ^ k0;
-    c[1] = b;
-    c[2] = a >> 32 ^ c[3] ^ k1;
-    c[3] = a;
-  }
+/* As many groups of counters as hide how long one multiplication takes. */
+enum { PHILOX_GROUPS = PHILOX_LANES == 8 ? 4 : 2 };
+
+/* Counters in the lanes of c[g][0] (lower half in place, upper half in c[g][1]) to their four words each, in the lower halves. */
+PHILOX void philox_rounds(philox_vector c[PHILOX_GROUPS][4], uint64_t seed) {
+  philox_vector k0 = (philox_vector){0} + (uint32_t)seed, k1 = (philox_vector){0} + (seed >> 32);
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; round++, k0 += 0x9e3779b9, k1 += 0xbb67ae85)
+#pragma GCC unroll 4
+    for (int g = 0; g < PHILOX_GROUPS; g++) {
+      philox_vector a = philox_product(c[g][0], 0xd2511f53), b = {0};
+      if (round > 0) b = philox_product(c[g][2], 0xcd9e8d57); /* zero before */
+      c[g][0] = b >> 32 ^ c[g][1] ^ k0;
+      c[g][1] = b;
+      c[g][2] = a >> 32 ^ c[g][3] ^ k1;
+      c[g][3] = a;
+    }
 }
 
 /* The order of counters in lanes after which pairs of lanes interleave to words in order. */
@@ -77,25 +84,43 @@ PHILOX void philox_store(uint32_t *words, const philox_vector c[4]) {
 #endif
 }
 
-/* The words of `n` counters in a row, n a multiple of 8. */
+enum { PHILOX_RUN = PHILOX_GROUPS * PHILOX_LANES }; /* counters made together */
+
+/* The words of at least n counters in a row: as many as the next multiple of PHILOX_RUN. */
 PHILOX void philox_run(uint64_t counter, size_t n, uint64_t seed, uint32_t *words) {
   const philox_vector order = PHILOX_ORDER;
-  for (size_t i = 0; i < n; i += PHILOX_LANES) {
-    philox_vector at = order + (counter + i), c[4] = {at, at >> 32, {0}, {0}};
+  for (size_t i = 0; i < n; i += PHILOX_RUN) {
+    philox_vector c[PHILOX_GROUPS][4];
+#pragma GCC unroll 4
+    for (int g = 0; g < PHILOX_GROUPS; g++) {
+      philox_vector at = order + (counter + i + (size_t)g * PHILOX_LANES);
+      c[g][0] = at;
+      c[g][1] = at >> 32;
+      c[g][2] = c[g][3] = (philox_vector){0};
+    }
     philox_rounds(c, seed);
-    philox_store(words + 4 * i, c);
+#pragma GCC unroll 4
+    for (int g = 0; g < PHILOX_GROUPS; g++) philox_store(words + 4 * (i + (size_t)g * PHILOX_LANES), c[g]);
   }
 }
 
 /* The words of 32 scalars whose indices are `step` apart: word index % 4 of counter index / 4. */
 PHILOX void philox_apart(uint64_t index, uint64_t step, uint64_t seed, uint32_t words[32]) {
-  for (int i = 0; i < 32; i += PHILOX_LANES) {
-    philox_vector at, c[4] = {{0}};
-    for (int j = 0; j < PHILOX_LANES; j++) at[j] = index + (uint64_t)(i + j) * step;
-    c[0] = at >> 2;
-    c[1] = at >> 34;
+  for (int i = 0; i < 32; i += PHILOX_RUN) {
+    uint64_t at[PHILOX_RUN], all[4][PHILOX_RUN];
+    philox_vector c[PHILOX_GROUPS][4];
+    for (int j = 0; j < PHILOX_RUN; j++) at[j] = index + (uint64_t)(i + j) * step;
+    for (int g = 0; g < PHILOX_GROUPS; g++) {
+      philox_vector x;
+      memcpy(&x, at + g * PHILOX_LANES, sizeof x);
+      c[g][0] = x >> 2;
+      c[g][1] = x >> 34;
+      c[g][2] = c[g][3] = (philox_vector){0};
+    }
     philox_rounds(c, seed);
-    for (int j = 0; j < PHILOX_LANES; j++) words[i + j] = (uint32_t)c[at[j] & 3][j];
+    for (int g = 0; g < PHILOX_GROUPS; g++)
+      for (int w = 0; w < 4; w++) memcpy(all[w] + g * PHILOX_LANES, &c[g][w], sizeof c[g][w]);
+    for (int j = 0; j < PHILOX_RUN; j++) words[i + j] = (uint32_t)all[at[j] & 3][j];
   }
 }
 

@@ -135,25 +135,6 @@ INLINE void quantize(const uint32_t u[32], int b, int e_bits, int m, int top, ui
 }
 #endif
 
-/* Sum of squared errors at scale byte b, in units of the scale: contract of MSE in <mxq/codec.h>. */
-INLINE double squared_error(const uint32_t u[32], int b, int e_bits, int m, int top) {
-  const float inverse = mxq_pow2_of_byte(254 - b);
-  const int32_t max = (int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top)), emin = (127 + MXQ_EL_EMIN(e_bits)) << 23;
-  float d[32];
-  double s[16];
-  for (int i = 0; i < 32; i++) {
-    float v = as_float(u[i] & 0x7fffffff) * inverse;
-    int32_t y = least((int32_t)as_bits(v), max);
-    int32_t e = top == MXQ_TOP_INTEGER ? emin : most(y & 0x7f800000, emin);
-    float magic = as_float((uint32_t)(e + ((23 - m) << 23)));
-    d[i] = v - ((as_float((uint32_t)y) + magic) - magic);
-  }
-  for (int i = 0; i < 16; i++) s[i] = (double)d[i] * (double)d[i] + (double)d[i + 16] * (double)d[i + 16];
-  for (int i = 0; i < 8; i++) s[i] += s[i + 8];
-  for (int i = 0; i < 4; i++) s[i] += s[i + 4];
-  return (s[0] + s[2]) + (s[1] + s[3]);
-}
-
 #ifndef MXQ_OPS_LARGEST
 INLINE uint32_t largest(const uint32_t u[32]) {
   int32_t a = 0;
@@ -221,7 +202,6 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
         bad++;                                                                                                        \
         continue;                                                                                                     \
       }                                                                                                               \
-      if (plan.mse && b < 254 && squared_error(u, b + 1, E, M, MXQ_TOP_##TOP) * 4.0 < squared_error(u, b, E, M, MXQ_TOP_##TOP)) b++; \
       scales[i] = (uint8_t)b;                                                                                         \
       quantize(u, b, E, M, MXQ_TOP_##TOP, c);                                                                         \
       CAT(pack, WIDTH_##ID)(c, codes);                                                                                \
@@ -230,6 +210,7 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
   }                                                                                                                   \
   static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,               \
                                        const struct mxq_recipe *recipe) {                                             \
+    if (recipe->plan.mse) return encode_any_##name##_##lane(src, blocks, codes, scales, recipe, &(struct mxq_place){0});  \
     return encode_tiles(src, blocks, codes, scales, recipe, LANE_##lane, E, M, MXQ_TOP_##TOP, blocks_##name##_##lane); \
   }
 
@@ -249,12 +230,12 @@ INLINE void values(const uint8_t c[32], float scale, int e_bits, int m, int top,
 
 #define X(ID, name, E, M, TOP)              \
   ANY_TILE_OF(name, E, M, TOP)              \
-  ENCODE(ID, name, E, M, TOP, f32, 4)       \
-  ENCODE(ID, name, E, M, TOP, bf16, 2)      \
-  ENCODE(ID, name, E, M, TOP, f16, 2)       \
   ENCODE_ANY(ID, name, E, M, TOP, f32, 4)   \
   ENCODE_ANY(ID, name, E, M, TOP, bf16, 2)  \
   ENCODE_ANY(ID, name, E, M, TOP, f16, 2)   \
+  ENCODE(ID, name, E, M, TOP, f32, 4)       \
+  ENCODE(ID, name, E, M, TOP, bf16, 2)      \
+  ENCODE(ID, name, E, M, TOP, f16, 2)       \
   DECODE(ID, name, E, M, TOP, f32, F32)     \
   DECODE(ID, name, E, M, TOP, bf16, BF16)   \
   DECODE(ID, name, E, M, TOP, f16, F16)     \

@@ -8,21 +8,21 @@
 
 enum { ANY_TILE = 16 };
 struct any_tile {
-  uint32_t u[ANY_TILE][32], words[ANY_TILE * 32 + 32]; /* words: of STOCHASTIC */
+  uint32_t u[ANY_TILE][32], words[ANY_TILE * 32 + 128]; /* words: of STOCHASTIC */
   int byte[ANY_TILE];
   bool none[ANY_TILE];  /* the block has zero codes whatever its values */
 };
 
-/* How loops differ; GRID and STOCHASTIC, like ZEROS, look at the policy of minus zeros. */
-enum any_kind { ANY_NEAREST, ANY_ZEROS, ANY_GRID, ANY_STOCHASTIC };
+/* How loops differ: by the zeros that lose their sign, among roundings to nearest and TRUNC; the others look at the masks below. */
+enum any_kind { ANY_KEEP, ANY_DROP, ANY_EXACT, ANY_SCALED, ANY_MODELOPT, ANY_GRID, ANY_STOCHASTIC };
 
 /* What a recipe asks, as numbers for all lanes. */
 struct any_choice {
   enum any_kind kind;
-  int32_t up_above, less_if_odd;          /* bits of the part of a step above which it is rounded up */
-  int32_t trap;                           /* bits of a scaled value that is rounded up all the same */
-  int32_t code, value, scaled;            /* masks: which of these being zero makes a zero special */
-  int32_t plus, minus;                    /* masks: what its sign becomes, if set */
+  int32_t up_above, less_if_odd;  /* bits of the part of a step above which it is rounded up */
+  int32_t trap;                   /* bits of a scaled value that is rounded up all the same */
+  int32_t value, scaled;          /* masks: zero codes are special where these are zero too */
+  int32_t plus, minus;            /* masks: what the sign of special ones becomes, if set */
 };
 
 INLINE struct any_choice any_choice_of(const struct mxq_recipe *r, int e_bits, int m, int top) {
@@ -36,14 +36,14 @@ INLINE struct any_choice any_choice_of(const struct mxq_recipe *r, int e_bits, i
   }
   if (r->half_trap && r->round <= MXQ_ROUND_HALF_ZERO) w.trap = (int32_t)as_bits((0.5f - 0x1p-25f) * MXQ_POW2(MXQ_EL_EMIN(e_bits) - m));
   switch (top == MXQ_TOP_INTEGER ? MXQ_NEG_ZERO_KEEP : r->neg_zero) {
-    case MXQ_NEG_ZERO_DROP: w.code = w.plus = -1; break;
-    case MXQ_NEG_ZERO_EXACT: w.value = w.plus = -1; break;
-    case MXQ_NEG_ZERO_SCALED: w.scaled = w.plus = -1; break;
-    case MXQ_NEG_ZERO_MODELOPT: if (e_bits == 2 && m == 1) w.scaled = w.minus = -1; break;
+    case MXQ_NEG_ZERO_DROP: w.kind = ANY_DROP, w.plus = -1; break;
+    case MXQ_NEG_ZERO_EXACT: w.kind = ANY_EXACT, w.value = w.plus = -1; break;
+    case MXQ_NEG_ZERO_SCALED: w.kind = ANY_SCALED, w.scaled = w.plus = -1; break;
+    case MXQ_NEG_ZERO_MODELOPT: if (e_bits == 2 && m == 1) w.kind = ANY_MODELOPT, w.scaled = w.minus = -1; break;
     default: break;
   }
-  w.kind = r->round == MXQ_ROUND_STOCHASTIC ? ANY_STOCHASTIC :
-           r->log2f_grid && r->round == MXQ_ROUND_TRUNC && top != MXQ_TOP_INTEGER ? ANY_GRID : w.plus | w.minus ? ANY_ZEROS : ANY_NEAREST;
+  if (r->round == MXQ_ROUND_STOCHASTIC) w.kind = ANY_STOCHASTIC;
+  else if (r->log2f_grid && r->round == MXQ_ROUND_TRUNC && top != MXQ_TOP_INTEGER) w.kind = ANY_GRID;
   return w;
 }
 
@@ -63,7 +63,6 @@ struct any_coded {
  */
 INLINE struct any_coded any_code(v_int x, v_int words, float inverse, const struct any_choice *w, enum any_kind kind, int e_bits, int m, int top) {
   const v_int emin = ints_of((127 + MXQ_EL_EMIN(e_bits)) << 23), max = ints_of((int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top)));
-  const int32_t flip = INT32_MIN;
   v_int a = x & 0x7fffffff, scaled = (v_int)((v_float)a * floats_of(inverse)), y = lesser(scaled, max), coarse = {0};
   if (kind == ANY_GRID) { /* the grid of the next binade, before anything is clamped */
     coarse = ((scaled & 0x7fffff) >= (1 << 23) - log2f_below(scaled >> 23)) & (scaled >= emin);
@@ -73,10 +72,7 @@ INLINE struct any_coded any_code(v_int x, v_int words, float inverse, const stru
   v_float steps = (v_float)y * (v_float)(((uint32_t)(254 + m) << 23) - (v_bits)e);
   v_int q = whole_of(steps), part = (v_int)(steps - float_of(q));
   if (kind == ANY_STOCHASTIC) {
-    /* 2^32 times the part, rounded down: the upper half as negative numbers, where a part has no more than 24 bits */
-    v_int upper = part >= 0x3f000000;
-    v_int rest = whole_of(((v_float)part - (v_float)(upper & 0x3f800000)) * floats_of(0x1p32f));
-    q -= (words ^ flip) < (rest ^ flip);
+    q -= (v_int)((v_bits)words < fraction_bits((v_float)part));
   } else if (kind == ANY_GRID) {
     q &= ~(coarse & 1);
   } else {
@@ -90,18 +86,24 @@ INLINE struct any_coded any_code(v_int x, v_int words, float inverse, const stru
   }
   r.code = q + ((e - emin) >> (23 - m));
   if (kind == ANY_GRID) r.code = lesser(r.code, ints_of(MXQ_EL_MAX_CODE(e_bits, m, top)));
-  v_int sign = shift_down(x, 31) << (e_bits + m);
-  if (kind != ANY_NEAREST) {
-    v_int special = ((r.code & w->code) | (a & w->value) | (scaled & w->scaled)) == 0;
-    sign = (sign & ~(special & w->plus)) | (special & w->minus & 1 << (e_bits + m));
+  v_int sign = x; /* less one, only zero is negative */
+  if (kind == ANY_DROP) sign &= ~(r.code - 1);
+  else if (kind == ANY_EXACT) sign &= x - 1; /* of negative values -0 alone changes */
+  else if (kind == ANY_SCALED) sign &= ~(scaled - 1);
+  else if (kind == ANY_MODELOPT) sign |= scaled - 1;
+  else if (kind != ANY_KEEP) {
+    v_int special = (r.code | (a & w->value) | (scaled & w->scaled)) - 1;
+    sign &= ~(special & w->plus);
+    if (e_bits == 2 && m == 1) sign |= special & w->minus;
   }
-  r.code |= sign;
+  r.code |= shift_down(sign, 31) << (e_bits + m);
   return r;
 }
 
 INLINE void any_codes(const uint32_t u[32], const uint32_t words[32], int b, const struct any_choice *w, enum any_kind kind, int e_bits, int m,
                       int top, uint8_t c[32]) {
   v_int q[VECTORS];
+  IN_TURNS
   for (int i = 0; i < VECTORS; i++)
     q[i] = any_code(ints_at(u + LANES_32 * i), ints_at(words + LANES_32 * i), mxq_pow2_of_byte(254 - b), w, kind, e_bits, m, top).code;
   narrow_block(q, c);
@@ -111,18 +113,17 @@ INLINE void any_codes(const uint32_t u[32], const uint32_t words[32], int b, con
 INLINE float any_lost(const uint32_t u[32], const uint32_t words[32], int b, const struct any_choice *w, enum any_kind kind, int e_bits, int m, int top,
                       float lost[32]) {
   v_float sum = {0};
+  IN_TURNS
   for (int i = 0; i < VECTORS; i++) {
     v_float d = any_code(ints_at(u + LANES_32 * i), ints_at(words + LANES_32 * i), mxq_pow2_of_byte(254 - b), w, kind, e_bits, m, top).lost;
     memcpy(lost + LANES_32 * i, &d, sizeof d);
     sum += d * d;
   }
-  float s = 0;
-  for (int i = 0; i < LANES_32; i++) s += sum[i];
-  return s;
+  return sum_of(sum);
 }
 
 /* Sum of squared errors, exact products in a fixed order: contract of MSE in <mxq/codec.h>. */
-INLINE double sum_of_squares(const float d[32]) {
+static double __attribute__((noinline)) sum_of_squares(const float d[32]) {
   double s[16];
   for (int i = 0; i < 16; i++) s[i] = (double)d[i] * (double)d[i] + (double)d[i + 16] * (double)d[i + 16];
   for (int i = 0; i < 8; i++) s[i] += s[i + 8];
@@ -130,35 +131,76 @@ INLINE double sum_of_squares(const float d[32]) {
   return (s[0] + s[2]) + (s[1] + s[3]);
 }
 /*
- * Whether `above`, errors at one scale byte more, has the smaller sum, four times as each of its units counts. Most often sums in f32 tell: in any
- * order they are within 2^-18 of the true ones, and of 2^-140 where squares vanish.
+ * Sums of squared errors at a scale byte and at the next, by which the next is better or not: 1, 0, or -1 where they are too close to tell. In f32 and
+ * any order they are within 2^-18 of the true ones, and of 2^-140 where squares vanish.
  */
-INLINE bool above_is_better(const float at[32], float rough_at, const float above[32], float rough_above) {
-  float y = 4 * rough_above, margin = (rough_at + y) * 0x1p-17f + 0x1p-100f;
-  if (rough_at - y > margin) return true;
-  if (y - rough_at > margin) return false;
-  return sum_of_squares(above) * 4.0 < sum_of_squares(at);
+INLINE int next_is_better(float at, float next) {
+  float margin = (at + next) * 0x1p-17f + 0x1p-100f;
+  return at - next > margin ? 1 : next - at > margin ? 0 : -1;
 }
 
-INLINE void any_kind_of_tile(const struct any_tile *t, size_t n, bool mse, uint8_t *scales, uint8_t *codes, const struct any_choice *choice,
+/*
+ * The same for rounding to nearest even, by one addition as in quantize(). In units of the lower scale the next one's grid is the same, but for the
+ * smallest values; and nothing is clamped there. So most often no error differs: a tie, which the lower scale wins.
+ */
+INLINE int next_is_better_rne(const uint32_t u[32], int b, int e_bits, int m, int top) {
+  const v_int max = ints_of((int32_t)as_bits(MXQ_EL_MAX(e_bits, m, top))), emin = ints_of((127 + MXQ_EL_EMIN(e_bits)) << 23);
+  const v_float inverse = floats_of(mxq_pow2_of_byte(254 - b));
+  v_float sum[2] = {{0}};
+  v_int differs = {0};
+  IN_TURNS
+  for (int i = 0; i < VECTORS; i++) {
+    v_float y = (v_float)(ints_at(u + LANES_32 * i) & 0x7fffffff) * inverse, z = (v_float)lesser((v_int)y, max);
+    v_int e = (v_int)z & 0x7f800000;
+    v_float low = (v_float)((top == MXQ_TOP_INTEGER ? emin : greater(e, emin)) + ((23 - m) << 23));
+    v_float high = (v_float)((top == MXQ_TOP_INTEGER ? emin + (1 << 23) : greater(e, emin + (1 << 23))) + ((23 - m) << 23));
+    z = y - ((z + low) - low);
+    y -= (y + high) - high;
+    differs |= (v_int)z ^ (v_int)y;
+    sum[0] += z * z;
+    sum[1] += y * y;
+  }
+  const float at = sum_of(sum[0]);
+  int better = next_is_better(at, sum_of(sum[1]));
+  if (better < 0 && at > 0x1p-60f) { /* below, halves of the smallest values could be what decides */
+    int32_t all[LANES_32], any = 0;
+    memcpy(all, &differs, sizeof all);
+    for (int i = 0; i < LANES_32; i++) any |= all[i];
+    if (!any) return 0;
+  }
+  return better;
+}
+
+/* MSE: the better one of each block's scale byte and the next. */
+INLINE void any_best(struct any_tile *t, size_t n, const struct any_choice *choice, enum any_kind kind, bool rne, int e_bits, int m, int top) {
+  const struct any_choice w = *choice;
+  for (size_t i = 0; i < n; i++) {
+    float at[32] __attribute__((aligned(64))), next[32] __attribute__((aligned(64)));
+    const int b = t->byte[i];
+    if (t->none[i] || b >= 254) continue;
+    int better = rne ? next_is_better_rne(t->u[i], b, e_bits, m, top) : -1;
+    if (better < 0) {
+      float x = any_lost(t->u[i], t->words + 32 * i, b, &w, kind, e_bits, m, top, at);
+      float y = any_lost(t->u[i], t->words + 32 * i, b + 1, &w, kind, e_bits, m, top, next);
+      better = next_is_better(x, 4 * y);
+      if (better < 0) better = sum_of_squares(next) * 4.0 < sum_of_squares(at);
+    }
+    t->byte[i] += better;
+  }
+}
+
+INLINE void any_kind_of_tile(const struct any_tile *t, size_t n, uint8_t *scales, uint8_t *codes, const struct any_choice *choice,
                              enum any_kind kind, int e_bits, int m, int top) {
   const size_t bits = MXQ_EL_BITS(e_bits, m, top);
+  const struct any_choice w = *choice; /* which stores of bytes cannot change */
   for (size_t i = 0; i < n; i++, codes += 4 * bits) {
     uint8_t c[32] __attribute__((aligned(32)));
-    int b = t->byte[i];
+    scales[i] = (uint8_t)t->byte[i];
     if (__builtin_expect(t->none[i], 0)) {
       memset(codes, 0, 4 * bits);
-      scales[i] = (uint8_t)b;
       continue;
     }
-    if (mse && b < 254) {
-      float at[32] __attribute__((aligned(64))), above[32] __attribute__((aligned(64)));
-      float x = any_lost(t->u[i], t->words + 32 * i, b, choice, kind, e_bits, m, top, at);
-      float y = any_lost(t->u[i], t->words + 32 * i, b + 1, choice, kind, e_bits, m, top, above);
-      b += above_is_better(at, x, above, y);
-    }
-    scales[i] = (uint8_t)b;
-    any_codes(t->u[i], t->words + 32 * i, b, choice, kind, e_bits, m, top, c);
+    any_codes(t->u[i], t->words + 32 * i, t->byte[i], &w, kind, e_bits, m, top, c);
     if (bits == 4) pack4(c, codes);
     else if (bits == 6) pack6(c, codes);
     else pack8(c, codes);
@@ -206,7 +248,7 @@ static size_t any_begin(struct any_tile *t, const uint32_t amax[ANY_TILE], size_
   }
   if (r->round != MXQ_ROUND_STOCHASTIC) return bad;
   if (place->element_step == 1 && place->block_step == 32) {
-    philox_run(index / 4, n * 8 + (index % 4 ? 8 : 0), r->seed, t->words);
+    philox_run(index / 4, n * 8 + (index % 4 != 0), r->seed, t->words);
     if (index % 4) memmove(t->words, t->words + index % 4, n * 128);
   } else {
     for (size_t i = 0; i < n; i++) philox_apart(index + i * place->block_step, place->element_step, r->seed, t->words + 32 * i);
@@ -226,16 +268,26 @@ INLINE void any_bad_codes(const struct any_tile *t, const uint32_t amax[ANY_TILE
   }
 }
 
-#define ANY_TILE_OF(name, E, M, TOP)                                                                                                     \
-  static void __attribute__((noinline)) any_tile_##name(const struct any_tile *t, size_t n, const struct mxq_recipe *r, uint8_t *scales, \
-                                                        uint8_t *codes) {                                                                \
-    const struct any_choice w = any_choice_of(r, E, M, MXQ_TOP_##TOP);                                                                   \
-    switch (w.kind) {                                                                                                                    \
-      case ANY_NEAREST: any_kind_of_tile(t, n, r->plan.mse, scales, codes, &w, ANY_NEAREST, E, M, MXQ_TOP_##TOP); break;                 \
-      case ANY_ZEROS: any_kind_of_tile(t, n, r->plan.mse, scales, codes, &w, ANY_ZEROS, E, M, MXQ_TOP_##TOP); break;                     \
-      case ANY_GRID: any_kind_of_tile(t, n, r->plan.mse, scales, codes, &w, ANY_GRID, E, M, MXQ_TOP_##TOP); break;                       \
-      case ANY_STOCHASTIC: any_kind_of_tile(t, n, r->plan.mse, scales, codes, &w, ANY_STOCHASTIC, E, M, MXQ_TOP_##TOP); break;           \
-    }                                                                                                                                    \
+#define ANY_TILE_OF(name, E, M, TOP)                                                                                               \
+  static void __attribute__((noinline)) any_best_##name(struct any_tile *t, size_t n, const struct any_choice *w) {                \
+    if (w->kind == ANY_STOCHASTIC) any_best(t, n, w, ANY_STOCHASTIC, false, E, M, MXQ_TOP_##TOP);                                  \
+    else if (w->kind == ANY_GRID) any_best(t, n, w, ANY_GRID, false, E, M, MXQ_TOP_##TOP);                                         \
+    else if (w->less_if_odd && w->trap < 0) any_best(t, n, w, ANY_KEEP, true, E, M, MXQ_TOP_##TOP);                                \
+    else any_best(t, n, w, ANY_KEEP, false, E, M, MXQ_TOP_##TOP);                                                                  \
+  }                                                                                                                                \
+  static void __attribute__((noinline)) any_tile_##name(struct any_tile *t, size_t n, const struct mxq_recipe *r, uint8_t *scales, \
+                                                        uint8_t *codes) {                                                          \
+    const struct any_choice w = any_choice_of(r, E, M, MXQ_TOP_##TOP);                                                             \
+    if (r->plan.mse) any_best_##name(t, n, &w);                                                                                    \
+    switch (w.kind) {                                                                                                              \
+      case ANY_KEEP: any_kind_of_tile(t, n, scales, codes, &w, ANY_KEEP, E, M, MXQ_TOP_##TOP); break;                              \
+      case ANY_DROP: any_kind_of_tile(t, n, scales, codes, &w, ANY_DROP, E, M, MXQ_TOP_##TOP); break;                              \
+      case ANY_EXACT: any_kind_of_tile(t, n, scales, codes, &w, ANY_EXACT, E, M, MXQ_TOP_##TOP); break;                            \
+      case ANY_SCALED: any_kind_of_tile(t, n, scales, codes, &w, ANY_SCALED, E, M, MXQ_TOP_##TOP); break;                          \
+      case ANY_MODELOPT: if ((E) + (M) == 3) any_kind_of_tile(t, n, scales, codes, &w, ANY_MODELOPT, E, M, MXQ_TOP_##TOP); break;  \
+      case ANY_GRID: any_kind_of_tile(t, n, scales, codes, &w, ANY_GRID, E, M, MXQ_TOP_##TOP); break;                              \
+      case ANY_STOCHASTIC: any_kind_of_tile(t, n, scales, codes, &w, ANY_STOCHASTIC, E, M, MXQ_TOP_##TOP); break;                  \
+    }                                                                                                                              \
   }
 
 #define ENCODE_ANY(ID, name, E, M, TOP, lane, size)                                                                                 \

@@ -26,6 +26,13 @@ enum { LANES_32 = 4 };
 #endif
 enum { VECTORS = 32 / LANES_32 }; /* of a block */
 
+/* Loops over a block's vectors: four at a time, for their bodies are long. */
+#if defined(__clang__)
+#define IN_TURNS
+#else
+#define IN_TURNS _Pragma("GCC unroll 4")
+#endif
+
 #define VECTOR static inline __attribute__((always_inline, unused))
 typedef int32_t v_int __attribute__((vector_size(4 * LANES_32)));
 typedef uint32_t v_bits __attribute__((vector_size(4 * LANES_32)));
@@ -47,6 +54,27 @@ VECTOR v_int select_int(v_int mask, v_int a, v_int b) { return (a & mask) | (b &
 /* Towards zero, within the range of int32_t. */
 VECTOR v_int whole_of(v_float x) { return __builtin_convertvector(x, v_int); }
 VECTOR v_float float_of(v_int x) { return __builtin_convertvector(x, v_float); }
+
+/* In no particular order. */
+VECTOR float sum_of(v_float x) {
+  typedef float four __attribute__((vector_size(16)));
+  four s = {0}, part;
+  for (size_t i = 0; i < sizeof x; i += sizeof part) {
+    memcpy(&part, (const char *)&x + i, sizeof part);
+    s += part;
+  }
+  return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+/* 2^32 times x, rounded down, for 0 <= x < 1. */
+VECTOR v_bits fraction_bits(v_float x) {
+#if defined(__AVX512BW__)
+  return (v_bits)_mm512_cvttps_epu32(_mm512_mul_ps((__m512)x, _mm512_set1_ps(0x1p32f)));
+#else /* the upper half as negative numbers: there x has no more than 24 bits behind the point */
+  v_int upper = (v_int)x >= 0x3f000000;
+  return (v_bits)whole_of((x - (v_float)(upper & 0x3f800000)) * floats_of(0x1p32f));
+#endif
+}
 
 /* Of numbers that are not negative, nor NaN as bits of a float. */
 VECTOR v_int lesser(v_int a, v_int b) {
@@ -75,8 +103,8 @@ VECTOR v_int greater(v_int a, v_int b) {
 /* A block's numbers -128...127 or 0...255 to bytes in order. */
 VECTOR void narrow_block(const v_int q[VECTORS], uint8_t c[32]) {
 #if defined(__AVX512BW__)
-  _mm_storeu_si128((__m128i *)(void *)c, _mm512_cvtepi32_epi8((__m512i)q[0]));
-  _mm_storeu_si128((__m128i *)(void *)(c + 16), _mm512_cvtepi32_epi8((__m512i)q[1]));
+  __m128i a = _mm512_cvtepi32_epi8((__m512i)q[0]), b = _mm512_cvtepi32_epi8((__m512i)q[1]);
+  _mm256_storeu_si256((__m256i *)(void *)c, _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1)); /* read again in one piece */
 #elif defined(__AVX2__)
   const __m256i low = _mm256_set1_epi32(255);
   __m256i a = _mm256_packs_epi32(_mm256_and_si256((__m256i)q[0], low), _mm256_and_si256((__m256i)q[1], low));
