@@ -37,7 +37,7 @@ VERSION := $(MAJOR).$(call version,MINOR).$(call version,PATCH)
 # tools/deps.sh looks for each package of a stage and leaves the flags in $(B)/deps-STAGE.mk; make then starts over with them.
 # Targets of `installing` install what is missing, the others say what to type.
 installing = deps demo demo-large check check-slow check-interop
-passive    = help clean uninstall
+passive    = help clean uninstall mutants
 goals     := $(or $(MAKECMDGOALS),all)
 stages    := $(if $(filter-out $(passive),$(goals)),build) $(if $(or $(filter check check-slow tests deps,$(goals)),$(findstring /tests/,$(goals))),test) \
              $(if $(filter check-slow,$(goals)),slow) $(if $(filter check-interop,$(goals)),interop) $(if $(filter demo-large,$(goals)),large)
@@ -83,7 +83,7 @@ PC       = $(B)/libmxq.pc
 tests    = $(patsubst tests/%.c,$(B)/tests/%,$(test_c))
 slow     = $(patsubst tests/%.c,$(B)/tests/%,$(slow_c))
 
-.PHONY: all lib help deps tests check check-slow check-interop demo demo-large bench install uninstall clean FORCE
+.PHONY: all lib help deps tests check check-slow check-interop mutants demo demo-large bench install uninstall clean FORCE
 
 all: $(STATIC) $(SHARED) $(COMMAND) $(PC) ## the libraries and the command, in B (default: build)
 
@@ -142,6 +142,10 @@ check-slow: all $(slow) ## the long sweeps; what has passed is not run again
 
 check-interop: all ## PyTorch and other clients, in an environment of its own
 	@$(test_env) sh tests/interop/run.sh
+
+# By hand: MUTANTS='--seed 2 --count 20 --jobs 4'; tests/mutants/mutants.py --help says more.
+mutants: ## break the kernels in one place at a time, and show which the tests see
+	@python3 tests/mutants/mutants.py --build '$(B)/mutants' $(MUTANTS)
 
 # ---- to look at --------------------------------------------------------------------------------------------------------
 demo: all ## the small real model to every MX format, in a table
