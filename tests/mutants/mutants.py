@@ -192,6 +192,9 @@ def main():
         return 0
     os.makedirs(a.build, exist_ok=True)
     build = Build(a.build, a.cflags)
+    for test in TESTS:
+        if not passes(build, test, [], a.build, a.limit):
+            sys.exit(f"{test} fails without any mutant.")
     chosen = [m for m in chosen if build.sources_of(m.file)]
     random.Random(a.seed).shuffle(chosen)
     mutation, counts, rows, open_ones = Mutation(build, a), {}, {}, 0
