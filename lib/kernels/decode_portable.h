@@ -82,7 +82,7 @@ INLINE void plain_16(const uint8_t c[32], uint8_t *out, int b, int e_bits, int m
   for (int i = 0; i < 32; i++) {
     int32_t a = plain_magnitude(c[i], b, step, e_bits, m, top);
     if (lane == MXQ_LANE_F16) { /* both in place for the same shift, else compilers narrow them one by one */
-      int32_t small = ((int32_t)as_bits(as_float((uint32_t)a) + 0.5f) - 0x3f000000) * (1 << 13), normal = a - (112 << 23);
+      int32_t small = (int32_t)((as_bits(as_float((uint32_t)a) + 0.5f) - 0x3f000000u) * (1u << 13)), normal = a - (112 << 23);
       int32_t is_small = -(int32_t)(a < 0x38800000);
       a = round ? (small & is_small) | (normal & ~is_small) : normal & ~(normal >> 31); /* zero is the only small one */
     }
