@@ -19,6 +19,7 @@ struct mxq_runner {
   /*
    * Calls work(context) at least once and at most `threads` times, in any threads, at once or one after the other, and returns when all calls
    * have come back. The work is claimed piece by piece inside: a single call does all of it, and one that finds nothing left returns at once.
+   * Threads of the caller's own need 256 KiB of stack.
    */
   void (*run)(void *self, unsigned threads, void (*work)(void *context), void *context);
   void *self;

@@ -41,6 +41,7 @@ static void *live(void *arg) {
 
 static void run(void *self, unsigned threads, void (*work)(void *context), void *context) {
   struct mxq_pool *p = self;
+  if (threads == 0) threads = 1;
   pthread_mutex_lock(&p->lock);
   const bool mine = !p->busy;
   if (mine) {

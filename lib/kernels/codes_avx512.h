@@ -111,16 +111,16 @@ TILE_WORD __m512i floats_of_two(const uint8_t *p, const struct tile_scales *t, i
 
 /* ---- E2M1 ---- */
 
-/*
- * E2M1: floor + ceil of four times the value tell where it stands among the values and their midpoints, all of them multiples of a quarter;
- * a table makes the code of it. Two fused additions give both, rounded down: C + 4y and C - 4y.
- */
 /* Of bf16, half steps of its exponent and two mantissa bits tell the same, from a quarter on. */
 static const uint16_t tile_steps[64] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7,
                                         7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7};
 
 TILE_WORD __m512i look_up(const uint16_t table[64], __m512i words) { return _mm512_permutex2var_epi16(z_load(table), words, z_load(table + 32)); }
 
+/*
+ * E2M1: floor + ceil of four times the value tell where it stands among the values and their midpoints, all of them multiples of a quarter;
+ * a table makes the code of it. Two fused additions give both, rounded down: C + 4y and C - 4y.
+ */
 #ifdef __AVX512VBMI__
 /* With the sign: the table of bytes has room for it, as the seven lowest bits of floor + ceil. -0 becomes the number next to it. */
 static const uint8_t tile_signed_quarters[128] = {

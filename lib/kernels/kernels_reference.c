@@ -72,8 +72,8 @@ static int exponent_of(double x) {
 
 static int clamp(int b, int top) { return b < 0 ? 0 : b > top ? top : b; }
 
-/* The byte by rule; 255 when rounding leaves f32. */
-static int scale_of(const struct table *table, double amax, enum mxq_scale_rule rule) {
+/* The byte by rule; 255 when rounding leaves f32, if `leaves` says so. */
+static int scale_of(const struct table *table, double amax, enum mxq_scale_rule rule, bool leaves) {
   const enum mxq_element t = table->t;
   int emax = exponent_of(table->largest), top = 254, e = exponent_of(amax);
   bool automatic = rule == MXQ_SCALE_AUTO;
@@ -88,7 +88,7 @@ static int scale_of(const struct table *table, double amax, enum mxq_scale_rule 
       break;
     case MXQ_SCALE_EVEN: /* half of the last of m mantissa bits carries into the exponent */
       if (e > -127 ? amax >= ldexp(2 - ldexp(1, -types[t].m - 1), e) : amax >= ldexp(1 - ldexp(1, -types[t].m - 1), -126)) e++;
-      if (e == 128 && !automatic) return 255;
+      if (e == 128 && !automatic && leaves) return 255;
       break;
     case MXQ_SCALE_RCEIL_725:
       if (e > -127 && amax > ldexp(1.8125, e)) e++;
@@ -255,7 +255,7 @@ static size_t encode_any(enum mxq_element t, enum mxq_lane lane, const void *src
       if (fabs(v[j]) > amax) amax = fabs(v[j]);
     }
     bool standard = r->rule <= MXQ_SCALE_MSE && !(t == MXQ_INT8 && r->rule == MXQ_SCALE_EVEN);
-    int b = amax == 0 ? r->zero_byte : standard ? scale_of(&table, amax, r->rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : r->rule) : peer_scale_of(&table, amax, r->rule);
+    int b = amax == 0 ? r->zero_byte : standard ? scale_of(&table, amax, r->rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : r->rule, r->plan.overflows) : peer_scale_of(&table, amax, r->rule);
     if (nan || inf) {
       if (r->bad == MXQ_BAD_BLOCK) b = 255;
       if (r->bad == MXQ_BAD_BYTES) b = nan ? r->nan_byte : r->inf_byte;
@@ -279,7 +279,8 @@ static size_t encode_any(enum mxq_element t, enum mxq_lane lane, const void *src
 }
 
 static size_t encode(enum mxq_element t, enum mxq_lane lane, const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,
-                     enum mxq_scale_rule rule) {
+                     const struct mxq_recipe *r) {
+  const enum mxq_scale_rule rule = r->rule;
   size_t size = lane == MXQ_LANE_F32 ? 4 : 2, block_bytes = (size_t)width(t) * 4, bad = 0;
   struct table table;
   table_init(&table, t);
@@ -291,7 +292,7 @@ static size_t encode(enum mxq_element t, enum mxq_lane lane, const void *src, si
       finite = finite && isfinite(v[j]);
       if (fabs(v[j]) > amax) amax = fabs(v[j]);
     }
-    int b = finite ? scale_of(&table, amax, rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : rule) : 255;
+    int b = finite ? scale_of(&table, amax, rule == MXQ_SCALE_MSE ? MXQ_SCALE_FLOOR : rule, r->plan.overflows) : 255;
     if (b < 254 && rule == MXQ_SCALE_MSE && error_sum(&table, v, b + 1) * 4 < error_sum(&table, v, b)) b++;
     scales[i] = (uint8_t)b;
     bad += b == 255;
@@ -330,7 +331,7 @@ static size_t decode(enum mxq_element t, enum mxq_lane lane, const uint8_t *code
 
 #define ONE(name, ID, lane, LANE)                                                                                            \
   static size_t encode_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales, const struct mxq_recipe *recipe) { \
-    return encode(MXQ_##ID, MXQ_LANE_##LANE, src, blocks, codes, scales, recipe->rule);                                      \
+    return encode(MXQ_##ID, MXQ_LANE_##LANE, src, blocks, codes, scales, recipe);                                      \
   }                                                                                                                          \
   static size_t encode_any_##name##_##lane(const void *src, size_t blocks, uint8_t *codes, uint8_t *scales,                   \
                                            const struct mxq_recipe *r, const struct mxq_place *place) {                      \

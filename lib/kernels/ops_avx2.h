@@ -31,11 +31,11 @@ WORD void v_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
  */
 WORD void fetch_ahead(const uint8_t *p, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) {
-    const char *line = (const char *)p + i;
-    _mm_prefetch(line + 32768, _MM_HINT_T1);
-    _mm_prefetch(line + 24576, _MM_HINT_T1);
-    _mm_prefetch(line + 16384, _MM_HINT_T1);
-    _mm_prefetch(line + 8192, _MM_HINT_T0);
+    const uintptr_t line = (uintptr_t)p + i; /* which may lie behind the buffer */
+    _mm_prefetch((const char *)(line + 32768), _MM_HINT_T1);
+    _mm_prefetch((const char *)(line + 24576), _MM_HINT_T1);
+    _mm_prefetch((const char *)(line + 16384), _MM_HINT_T1);
+    _mm_prefetch((const char *)(line + 8192), _MM_HINT_T0);
   }
 }
 

@@ -101,7 +101,8 @@ void mxq_recipe_make(struct mxq_recipe *r, enum mxq_element element, const struc
     r->top = r->plan.top;
     rule = t->top == MXQ_TOP_INTEGER ? MXQ_SCALE_FLOOR : element == MXQ_E2M1 ? MXQ_SCALE_RCEIL_725 : element == MXQ_E2M3 ? MXQ_SCALE_EVEN : MXQ_SCALE_RCEIL;
   }
-  if (element == MXQ_INT8) r->plan.overflows = false; /* Quark's EVEN ends at 254 */
+  /* Presets of other tools keep the byte in 0...254, whatever those do at the end of f32. */
+  if (element == MXQ_INT8 || (n->compat != MXQ_COMPAT_NONE && n->compat != MXQ_COMPAT_OCP && n->compat != MXQ_COMPAT_TORCHAO)) r->plan.overflows = false;
   if (rule == MXQ_SCALE_RCEIL) { /* where amax * (1/max) is a subnormal f32: scale.h */
     const uint32_t half = 0x00400000;
     r->low_end = r->plan.reciprocal_below;
