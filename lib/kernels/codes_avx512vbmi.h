@@ -53,9 +53,11 @@ TILE_WORD __m512i gathered_codes(const uint8_t *p, const struct tile_scales *t, 
   return _mm512_ternarylogic_epi64(code, sign, _mm512_set1_epi8((char)(1 << (e + m))), 0xf8); /* code | sign & bit */
 }
 
-/* Each three of four bytes. */
-#define THREES(n) ((n) < 48 ? (n) / 3 * 4 + (n) % 3 : 0)
-static const uint8_t tile_threes[64] = {ROW32(THREES, 0), ROW32(THREES, 32)};
+/* Three of each four bytes, the first 64 of them, the next and the last, of two vectors from 48 * line on. */
+#define THREES(n) ((n) / 3 * 4 + (n) % 3)
+#define THREES_1(n) THREES((n) + 16)
+#define THREES_2(n) THREES((n) + 32)
+static const uint8_t tile_threes[3][64] = {{ROW32(THREES, 0), ROW32(THREES, 32)}, {ROW32(THREES_1, 0), ROW32(THREES_1, 32)}, {ROW32(THREES_2, 0), ROW32(THREES_2, 32)}};
 
 /* ---- bf16 --------------------------------------------------------------------------------------------------------------- */
 /*

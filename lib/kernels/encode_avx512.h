@@ -50,15 +50,24 @@ TILE_WORD __m512i nibbles_of_four(const uint8_t *p, const struct tile_scales *t,
 #endif
 }
 
-/* 64 codes to 48 bytes. */
+/* 64 codes to three of each four bytes. */
 TILE_WORD __m512i sixes_of(__m512i code) {
   code = _mm512_maddubs_epi16(code, _mm512_set1_epi16(0x4001));
   code = _mm512_madd_epi16(code, _mm512_set1_epi32(0x10000001));
+#if !TILE_BYTES
+  code = _mm512_shuffle_epi8(code, CONTROL(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)); /* three of each four dwords */
+#endif
+  return code;
+}
+/* Line 0, 1 or 2 of the three that sixes_of four times 64 codes fill: of two that follow one another. */
+TILE_WORD __m512i line_of_sixes(int line, __m512i a, __m512i b) {
 #if TILE_BYTES
-  return _mm512_permutexvar_epi8(z_load(tile_threes), code);
+  return _mm512_permutex2var_epi8(a, z_load(tile_threes[line]), b);
 #else
-  code = _mm512_shuffle_epi8(code, CONTROL(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
-  return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15), code);
+  static const uint32_t order[3][16] = {{0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18, 20},
+                                        {5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18, 20, 21, 22, 24, 25},
+                                        {10, 12, 13, 14, 16, 17, 18, 20, 21, 22, 24, 25, 26, 28, 29, 30}};
+  return _mm512_permutex2var_epi32(a, z_load(order[line]), b);
 #endif
 }
 
@@ -71,23 +80,26 @@ TILE_WORD void put_line(uint8_t *p, __m512i v, bool stream) {
 TILE_WORD bool tile_codes(const uint8_t *in, const struct tile_scales *t, const uint32_t *table, uint8_t *codes, const uint8_t *later, __m512i *of,
                           enum mxq_lane lane, int e, int m, int top, bool careless, bool stream) {
   const size_t block = lane == MXQ_LANE_F32 ? 128 : 64, bits = (size_t)MXQ_EL_BITS(e, m, top);
-  const int step = bits == 4 ? 4 : 2;
-  __m512i seen = _mm512_setzero_si512(), lines[TILE * 24 / 64 + 1];
+  const int step = bits == 8 ? 2 : bits == 4 ? 4 : 8;
+  __m512i seen = _mm512_setzero_si512();
   ROLLED
   for (int i = 0; i < TILE; i += step, later += (size_t)step * block, in += (size_t)step * block, codes += (size_t)step * 4 * bits) {
     fetch_ahead(in, (size_t)step * block);
     for (int k = 0; k < step; k++) of[i + k] = block_amax(later + (size_t)k * block, lane, careless);
+#define TWO(n) codes_of_two(in + 2 * (n) * block, t, i + 2 * (n), table, lane, e, m, top, &seen)
     if (bits == 4) {
       put_line(codes, nibbles_of_four(in, t, i, lane), stream);
-      continue;
+    } else if (bits == 8) {
+      put_line(codes, TWO(0), stream);
+    } else {
+      __m512i a = sixes_of(TWO(0)), b = sixes_of(TWO(1)), c;
+      put_line(codes, line_of_sixes(0, a, b), stream);
+      c = sixes_of(TWO(2));
+      put_line(codes + 64, line_of_sixes(1, b, c), stream);
+      put_line(codes + 128, line_of_sixes(2, c, sixes_of(TWO(3))), stream);
     }
-    __m512i two = codes_of_two(in, t, i, table, lane, e, m, top, &seen);
-    if (bits == 8) put_line(codes, two, stream);
-    else if (stream) _mm512_storeu_si512((uint8_t *)lines + 24 * i, sixes_of(two));
-    else _mm512_mask_storeu_epi32(codes, 0x0fff, sixes_of(two));
+#undef TWO
   }
-  if (bits == 6 && stream)
-    for (int i = 0; i < TILE * 24 / 64; i++) _mm512_stream_si512((void *)(codes - TILE * 24 + 64 * i), lines[i]);
 #if TILE_BYTES
   if (careless) return _mm512_test_epi8_mask(seen, _mm512_set1_epi8(NAN_SEEN)) != 0;
 #endif
