@@ -188,7 +188,7 @@ WORD void tile_codes(const uint8_t *in, const float inverse[TILE], __m256 table,
   const int step = bits == 8 ? 2 : 4;
   ROLLED
   for (int i = 0; i < TILE; i += step, later += (size_t)step * block, in += (size_t)step * block, codes += (size_t)step * 4 * bits) {
-    fetch_ahead(in, (size_t)step * block);
+    fetch_ahead(in, (size_t)step * block, 4);
     for (int k = 0; k < step; k++) of[i + k] = block_amax(later + (size_t)k * block, lane);
 #define ONE(n) codes_of_one(in + (size_t)(n) * block, inverse[i + (n)], table, lane, e, m, top)
     if (bits == 8) {

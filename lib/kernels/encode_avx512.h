@@ -84,8 +84,12 @@ TILE_WORD bool tile_codes(const uint8_t *in, const struct tile_scales *t, const 
   __m512i seen = _mm512_setzero_si512();
   ROLLED
   for (int i = 0; i < TILE; i += step, later += (size_t)step * block, in += (size_t)step * block, codes += (size_t)step * 4 * bits) {
-    fetch_ahead(in, (size_t)step * block);
-    for (int k = 0; k < step; k++) of[i + k] = block_amax(later + (size_t)k * block, lane, careless);
+    ROLLED
+    for (int k = 0; k < step; k += 2) {
+      fetch_ahead(in + (size_t)k * block, 2 * block, bits == 6 ? 2 : 4);
+      of[i + k] = block_amax(later + (size_t)k * block, lane, careless);
+      of[i + k + 1] = block_amax(later + (size_t)(k + 1) * block, lane, careless);
+    }
 #define TWO(n) codes_of_two(in + 2 * (n) * block, t, i + 2 * (n), table, lane, e, m, top, &seen)
     if (bits == 4) {
       put_line(codes, nibbles_of_four(in, t, i, lane), stream);

@@ -26,16 +26,16 @@ WORD void v_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
 
 /*
  * Fetches ahead what lies after p. A processor drops such a wish while too many lines are on their way, and a kernel faster than the memory
- * makes too many: so every line has four chances, the last one (into the first cache) near enough to be of use. One chance gives two thirds
+ * makes too many: so every line has two or four chances, the last one (into the first cache) near enough to be of use. One chance gives two thirds
  * of the speed of reading, four give nine tenths.
  */
-WORD void fetch_ahead(const uint8_t *p, size_t bytes) {
+WORD void fetch_ahead(const uint8_t *p, size_t bytes, int chances) {
   for (size_t i = 0; i < bytes; i += 64) {
     const uintptr_t line = (uintptr_t)p + i; /* which may lie behind the buffer */
-    _mm_prefetch((const char *)(line + 32768), _MM_HINT_T1);
+    if (chances > 2) _mm_prefetch((const char *)(line + 32768), _MM_HINT_T1);
     _mm_prefetch((const char *)(line + 24576), _MM_HINT_T1);
     _mm_prefetch((const char *)(line + 16384), _MM_HINT_T1);
-    _mm_prefetch((const char *)(line + 8192), _MM_HINT_T0);
+    if (chances > 2) _mm_prefetch((const char *)(line + 8192), _MM_HINT_T0);
   }
 }
 
