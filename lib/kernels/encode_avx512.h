@@ -76,6 +76,13 @@ TILE_WORD void put_line(uint8_t *p, __m512i v, bool stream) {
   else _mm512_storeu_si512(p, v);
 }
 
+/* block_amax of n blocks that are read from memory here, and what lies further on is fetched. */
+TILE_WORD void first_touch(const uint8_t *in, const uint8_t *later, __m512i *of, int k, int n, enum mxq_lane lane, bool careless, int chances) {
+  const size_t block = lane == MXQ_LANE_F32 ? 128 : 64;
+  fetch_ahead(in + (size_t)k * block, (size_t)n * block, chances);
+  for (int i = k; i < k + n; i++) of[i] = block_amax(later + (size_t)i * block, lane, careless);
+}
+
 /* The codes of a tile; `of`: block_amax of the blocks from `later` on. True when NaN was seen. All but pointers are constants here. */
 TILE_WORD bool tile_codes(const uint8_t *in, const struct tile_scales *t, const uint32_t *table, uint8_t *codes, const uint8_t *later, __m512i *of,
                           enum mxq_lane lane, int e, int m, int top, bool careless, bool stream) {
@@ -84,11 +91,11 @@ TILE_WORD bool tile_codes(const uint8_t *in, const struct tile_scales *t, const 
   __m512i seen = _mm512_setzero_si512();
   ROLLED
   for (int i = 0; i < TILE; i += step, later += (size_t)step * block, in += (size_t)step * block, codes += (size_t)step * 4 * bits) {
-    ROLLED
-    for (int k = 0; k < step; k += 2) {
-      fetch_ahead(in + (size_t)k * block, 2 * block, bits == 6 ? 2 : 4);
-      of[i + k] = block_amax(later + (size_t)k * block, lane, careless);
-      of[i + k + 1] = block_amax(later + (size_t)(k + 1) * block, lane, careless);
+    if (bits == 6) {
+      ROLLED
+      for (int k = 0; k < step; k += 2) first_touch(in, later, of + i, k, 2, lane, careless, 2);
+    } else {
+      first_touch(in, later, of + i, 0, step, lane, careless, 4);
     }
 #define TWO(n) codes_of_two(in + 2 * (n) * block, t, i + 2 * (n), table, lane, e, m, top, &seen)
     if (bits == 4) {
