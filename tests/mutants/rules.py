@@ -48,6 +48,8 @@ def code_only(text):
     text = re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", blank, text, flags=re.S)
     text = re.sub(r"^#\s*(?:include|if|ifdef|ifndef|elif|else|endif|undef|error|pragma)\b[^\n]*", blank, text, flags=re.M)
     text = re.sub(r"^#define \w+(\([^)]*\))?", blank, text, flags=re.M)
+    # what is only fetched ahead, or the flags of an addition, makes no result
+    text = re.sub(r"[^\n]*_mm_prefetch\([^\n]*|(?:\| )?_MM_FROUND_NO_EXC|[^\n]*\bfetch_ahead\([^\n]*", blank, text)
     # heads of loops and places in arrays: one more is memory that is not ours, not another result; attributes, static assertions
     text = re.sub(r"\bfor \([^;]*;[^;]*;[^)]*\)|__attribute__\(\([^;{]*?\)\)\)?|_Pragma\([^)]*\)|_Static_assert\([^;]*;|aligned\(\d+\)", blank, text)
     text = re.sub(r"(?<=\w)\[\d*\](?=[ ,;)\[])", blank, text)
