@@ -88,7 +88,7 @@ INLINE struct any_coded any_code(v_int x, v_int words, float inverse, const stru
   if (kind == ANY_GRID) r.code = lesser(r.code, ints_of(MXQ_EL_MAX_CODE(e_bits, m, top)));
   v_int sign = x; /* less one, only zero is negative */
   if (kind == ANY_DROP) sign &= ~(r.code - 1);
-  else if (kind == ANY_EXACT) sign &= x - 1; /* of negative values -0 alone changes */
+  else if (kind == ANY_EXACT) sign &= (v_int)((v_bits)x - 1); /* of negative values -0 alone changes */
   else if (kind == ANY_SCALED) sign &= ~(scaled - 1);
   else if (kind == ANY_MODELOPT) sign |= scaled - 1;
   else if (kind != ANY_KEEP) {
