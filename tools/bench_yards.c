@@ -64,12 +64,13 @@ static inline four load_four(const void *p) {
   memcpy(&v, p, sizeof v);
   return v;
 }
+static inline void store_four(void *p, four v) { memcpy(p, &v, sizeof v); }
 #define NAMED(name) name##_16
 #define WIDTH 16
 #define TARGET
 #define VECTOR four
 #define LOAD(p) load_four(p)
-#define STORE(p, v) memcpy(p, &(v), sizeof(v))
+#define STORE(p, v) store_four(p, v)
 #define STREAM(p, v) STORE(p, v)
 #define OR(a, b) ((a) | (b))
 #define NEXT(v) ((v) + 0x01030507)
